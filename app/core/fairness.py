@@ -1,0 +1,48 @@
+"""Who may claim how much: one bad receiver must not be felt by the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A webhook that has something due: how much it may take, and when it was last served."""
+
+    webhook_id: int
+    organization_id: int
+    room: int
+    retrying: bool  # its oldest due delivery is a retry
+    last_served: int  # a count that grows; 0: never
+
+
+def share(lines: Iterable[Line], free: int) -> dict[int, int]:
+    """Divide `free` places among the lines and return how many each webhook may claim.
+
+    Least recently served first, each up to its room. Lines that begin with a retry get at most half of the places
+    together, and one organization at most half while another waits: neither can starve the rest.
+
+    >>> share([Line(1, 1, 4, False, 2), Line(2, 1, 4, False, 1)], free=6)
+    {2: 4, 1: 2}
+    """
+    waiting = sorted((line for line in lines if line.room > 0), key=lambda line: (line.last_served, line.webhook_id))
+    several = len({line.organization_id for line in waiting}) > 1
+    half = max(1, free // 2)
+    by_organization: Counter[int] = Counter()
+    retries = 0
+    shares: dict[int, int] = {}
+    for line in waiting:
+        places = min(line.room, free)
+        if line.retrying:
+            places = min(places, half - retries)
+        if several:
+            places = min(places, half - by_organization[line.organization_id])
+        if places <= 0:
+            continue
+        shares[line.webhook_id] = places
+        free -= places
+        by_organization[line.organization_id] += places
+        retries += places if line.retrying else 0
+    return shares
