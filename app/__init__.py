@@ -1,0 +1,107 @@
+"""Postroom: self-hosted outgoing webhooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from flask_openapi import OpenAPI
+
+    from app.config import Settings
+    from app.delivery.installed import Installed
+
+__version__ = "0.1.0"
+
+
+def create_app(settings: Settings | None = None) -> OpenAPI:
+    """Return the application: pages and API. Starts no thread, touches no table, opens no connection.
+
+    Without `settings` they come from the environment. Delivering needs `postroom serve` or `postroom worker`.
+    """
+    from flask_openapi import Info, OpenAPI
+
+    from app import api, crypto, database, faults, web
+    from app.config import ASSETS, read_settings
+    from app.crypto import Ring, load_keys
+    from app.delivery import installed
+    from app.delivery import settings as delivery_settings
+    from app.extensions import csrf, db, login_manager
+
+    if settings is None:
+        settings, _ = read_settings()
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = load_keys(settings)
+    crypto.use(Ring(keys.encryption))
+    installed.use(_load(settings))
+    delivery_settings.forget_all()
+    faults.arm(settings.faults)
+
+    app = OpenAPI(
+        "app",
+        info=Info(title="Postroom", version=__version__),
+        doc_ui=False,
+        validation_error_model=api.Problem,
+        validation_error_callback=api.refuse_invalid,
+        instance_path=str(settings.data_dir),
+        template_folder=str(ASSETS / "templates"),
+        static_folder=str(ASSETS / "static"),
+    )
+    app.config.from_mapping(_flask_config(settings, keys.session))
+    db.init_app(app)
+    login_manager.init_app(app)
+    csrf.init_app(app)
+    with app.app_context():
+        database.prepare(db)
+    web.register(app, settings)
+    api.register(app)
+    return app
+
+
+def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
+    is_https = settings.address.startswith("https://")
+    config: dict[str, object] = {
+        "SECRET_KEY": secret_key,
+        "SQLALCHEMY_DATABASE_URI": settings.database,
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": settings.threads + 8, "max_overflow": 16},
+        "SESSION_COOKIE_NAME": "__Host-postroom" if is_https else "postroom",
+        "SESSION_COOKIE_SECURE": is_https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "WTF_CSRF_TIME_LIMIT": None,  # a form that was open for an hour still works
+        "MAX_CONTENT_LENGTH": 9 * 2**20,
+        "MAX_FORM_MEMORY_SIZE": 500_000,
+        "MAX_FORM_PARTS": 5_000,
+        "APPLICATION_ROOT": urlsplit(settings.address).path or "/",
+    }
+    if settings.base_url:
+        config["TRUSTED_HOSTS"] = [urlsplit(settings.base_url).netloc, "127.0.0.1", "localhost"]
+    if settings.database.startswith("sqlite"):
+        config["SQLALCHEMY_BINDS"] = {"read": settings.database}
+    else:
+        config["SQLALCHEMY_ENGINE_OPTIONS"] = {**config["SQLALCHEMY_ENGINE_OPTIONS"], "pool_pre_ping": True}  # type: ignore[dict-item]
+    return config
+
+
+def _load(settings: Settings) -> Installed:
+    from app import datafiles
+    from app.core.addresses import Allowed
+    from app.core.packs import load_packs
+    from app.core.presets import load_presets
+    from app.core.schemes import load_schemes
+    from app.core.urls import UrlError, parse
+    from app.delivery.installed import Installed
+
+    schemes = load_schemes(datafiles.signatures())
+    try:
+        base = parse(settings.address + "/")
+    except UrlError:
+        base = None
+    return Installed(
+        settings=settings,
+        base=base,
+        presets=load_presets(datafiles.presets(settings.data_dir).items(), schemes),
+        schemes=schemes,
+        packs=load_packs(datafiles.packs(settings.data_dir).items()),
+        allowed=Allowed(settings.allow_networks, frozenset(settings.allow_ports)),
+    )

@@ -1,0 +1,5 @@
+"""`python -m app` is `postroom`."""
+
+from app.cli import main
+
+main()

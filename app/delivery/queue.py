@@ -1,0 +1,587 @@
+"""The state machine: the only place that inserts or updates deliveries and attempts.
+
+Each move is one guarded statement that names the state it leaves; the rows it returns are the verdict.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Insert, bindparam, func, insert, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.database import read, write
+from app.faults import fault
+from app.models import Attempt, Delivery, Event, Lane, SentBody
+
+S = DeliveryState
+delivery = Delivery.__table__
+attempt = Attempt.__table__
+lane = Lane.__table__
+sent_body = SentBody.__table__
+
+MOST_INTERRUPTIONS = 3
+AFTER_SECOND_INTERRUPTION_MS = 10_000
+SLICE = 500
+
+
+class Waiting(NamedTuple):
+    """A webhook with something pending: when its first one is due, and whether that is a retry."""
+
+    webhook_id: int
+    organization_id: int
+    version: int
+    due_at: int
+    retrying: bool
+
+
+class Claim(NamedTuple):
+    """A delivery that is ours until `until`: attempt `number` of it may be made."""
+
+    id: int
+    public_id: str
+    event_id: int
+    webhook_id: int
+    number: int
+    tries: int  # this one included, interruptions not
+    attempts_allowed: int
+    kind: DeliveryKind
+    by_hand: bool
+    url: str
+    due_at: int
+    lease: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a claimed delivery moves on; deliveries that end alike are moved by one statement."""
+
+    state: DeliveryState
+    next_attempt_at: int | None
+    reason: Reason | None
+    last_status: int | None
+    last_error: ErrorClass | None
+    is_free: bool = False  # the attempt doesn't use the budget
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A claim with its ending, its attempt's row and the body that was sent."""
+
+    claim: Claim
+    ending: Ending
+    attempt: dict[str, Any]
+    body: SentBodyRow | None
+    url: str
+
+
+class SentBodyRow(NamedTuple):
+    """A body as it is kept: once for all who sent the same."""
+
+    event_id: int
+    digest: bytes
+    head: bytes
+    tail: bytes
+    has_data: bool
+
+
+# --- entering
+
+
+def enqueue(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert deliveries, pending or skipped, in the caller's transaction."""
+    if rows:
+        session.connection().execute(insert(delivery), rows)
+
+
+# --- claiming
+
+# Skips through the partial index from webhook to webhook: the cost grows with the webhooks that wait, not with
+# what waits for them. Ordered exactly like the index, or PostgreSQL reads every finished row.
+_waiting = text("""
+WITH RECURSIVE line (webhook_id, due_at, tries) AS (
+    SELECT * FROM (SELECT webhook_id, next_attempt_at, attempt_count FROM delivery WHERE state = 'pending'
+                   ORDER BY webhook_id, next_attempt_at LIMIT 1) AS head
+    UNION ALL
+    SELECT next.webhook_id, next.next_attempt_at, next.attempt_count FROM line JOIN delivery AS next ON next.id = (
+        SELECT id FROM delivery WHERE state = 'pending' AND webhook_id > line.webhook_id
+        ORDER BY webhook_id, next_attempt_at LIMIT 1))
+SELECT webhook.id, webhook.organization_id, webhook.version, line.due_at, line.tries > 0
+FROM line JOIN webhook ON webhook.id = line.webhook_id JOIN lane ON lane.webhook_id = webhook.id
+WHERE webhook.enabled AND NOT webhook.paused AND lane.shut_until <= :now
+  AND (lane.worker IS NULL OR lane.worker = :worker OR lane.held_until < :now)
+""")
+
+_claimed_columns = (
+    delivery.c.id,
+    delivery.c.public_id,
+    delivery.c.event_id,
+    delivery.c.webhook_id,
+    delivery.c.attempt_count,
+    delivery.c.attempt_count - delivery.c.interruptions,
+    delivery.c.attempts_allowed,
+    delivery.c.kind,
+    delivery.c.by_hand,
+    delivery.c.url,
+    delivery.c.next_attempt_at,
+)
+
+
+def _claim_of(due: Any) -> Any:
+    return (
+        update(delivery)
+        .where(delivery.c.id.in_(select(due.c.id)))
+        .values(
+            state=S.SENDING,
+            attempt_count=delivery.c.attempt_count + 1,
+            lease_id=bindparam("lease"),
+            leased_until=bindparam("until"),
+        )
+        .returning(*_claimed_columns)
+    )
+
+
+_due = (
+    select(delivery.c.id)
+    .where(
+        delivery.c.webhook_id == bindparam("webhook"),
+        delivery.c.state == S.PENDING,
+        delivery.c.next_attempt_at <= bindparam("now"),
+        delivery.c.interruptions < 2,  # suspects have a claim of their own
+    )
+    .order_by(delivery.c.next_attempt_at, delivery.c.id)
+    .limit(bindparam("share"))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_due_by_hand = (
+    select(delivery.c.id)
+    .where(
+        delivery.c.state == S.PENDING,
+        delivery.c.by_hand,
+        delivery.c.next_attempt_at <= bindparam("now"),
+        delivery.c.interruptions < 2,
+    )
+    .order_by(delivery.c.id)
+    .limit(bindparam("share"))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_due_suspect = (
+    select(delivery.c.id)
+    .where(
+        delivery.c.state == S.PENDING,
+        delivery.c.interruptions >= 2,
+        delivery.c.next_attempt_at <= bindparam("now"),
+    )
+    .order_by(delivery.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_claim = _claim_of(_due)
+_claim_by_hand = _claim_of(_due_by_hand)
+_claim_suspect = _claim_of(_due_suspect)
+
+
+def waiting(now: int, worker: str) -> list[Waiting]:
+    """Return every webhook that may be served by `worker` and has something pending, due or not yet."""
+    with read() as session:
+        return [Waiting(*row) for row in session.execute(_waiting, {"now": now, "worker": worker})]
+
+
+def claim(shares: Mapping[int, int], held: Collection[int], worker: str, now: int, lease_ms: int) -> list[Claim]:
+    """Claim up to `shares[webhook_id]` due deliveries of each webhook, all in one commit.
+
+    The lanes of webhooks in `held` are ours for long enough; the others are taken first. The claim is the intent:
+    it is on record before a byte leaves.
+    """
+    claims: list[Claim] = []
+    lease, until = new_lease(), now + lease_ms
+    fault("claim.before")
+    with write() as session:
+        connection = session.connection()
+        taken = _hold_lanes(connection, [w for w in shares if w not in held], worker, now, until)
+        for webhook_id, places in shares.items():
+            if webhook_id in held or webhook_id in taken:
+                values = {"webhook": webhook_id, "share": places, "now": now, "lease": lease, "until": until}
+                claims += [Claim(*row, lease, until) for row in connection.execute(_claim, values)]
+    fault("claim.committed")
+    return claims
+
+
+def claim_by_hand(places: int, now: int, lease_ms: int) -> list[Claim]:
+    """Claim what a person asked for: tests, single retries and replays. Passes webhooks that are off or paused."""
+    return _claim_few(_claim_by_hand, {"share": places, "now": now}, now + lease_ms)
+
+
+def claim_suspect(now: int, lease_ms: int) -> list[Claim]:
+    """Claim one delivery that was interrupted twice, so that at its third time it is the only suspect."""
+    return _claim_few(_claim_suspect, {"now": now}, now + lease_ms)
+
+
+_any_by_hand = select(select(delivery.c.id).where(delivery.c.state == S.PENDING, delivery.c.by_hand).exists())
+_any_suspect = select(select(delivery.c.id).where(delivery.c.state == S.PENDING, delivery.c.interruptions >= 2).exists())
+
+
+def special_waiting() -> tuple[bool, bool]:
+    """Return whether anything asked for by hand, and whether any suspect, is pending."""
+    with read() as session:
+        return bool(session.scalar(_any_by_hand)), bool(session.scalar(_any_suspect))
+
+
+def _claim_few(statement: Any, values: dict[str, int], until: int) -> list[Claim]:
+    lease = new_lease()
+    with write() as session:
+        rows = session.connection().execute(statement, {**values, "lease": lease, "until": until}).all()
+    return [Claim(*row, lease, until) for row in rows]
+
+
+def new_lease() -> int:
+    """Return an id that no other claim has."""
+    return secrets.randbits(62)
+
+
+def _hold_lanes(connection: Connection, webhooks: list[int], worker: str, now: int, until: int) -> set[int]:
+    if not webhooks:
+        return set()
+    free = or_(lane.c.worker.is_(None), lane.c.worker == worker, lane.c.held_until < now)
+    hold = (
+        update(lane)
+        .where(lane.c.webhook_id.in_(webhooks), free)
+        .values(worker=worker, held_until=until)
+        .returning(lane.c.webhook_id)
+    )
+    return set(connection.scalars(hold))
+
+
+def let_go(worker: str) -> None:
+    """Let go of every lane that `worker` holds."""
+    with write() as session:
+        session.execute(update(lane).where(lane.c.worker == worker).values(worker=None, held_until=0))
+
+
+# --- finishing
+
+_RELEASED = {"lease_id": None, "leased_until": None}
+
+
+def finish(session: Session, finished: Sequence[Finished], now: int) -> set[int]:
+    """Move the deliveries on and record their attempts, in the caller's transaction.
+
+    Returns the ids that were still ours. Whoever slept through a lease moves nothing: what it learned completes
+    the `interrupted` row of its attempt, marked late.
+    """
+    connection = session.connection()
+    groups: defaultdict[tuple[Ending, int], list[Finished]] = defaultdict(list)
+    for item in finished:
+        groups[item.ending, item.claim.lease].append(item)
+    moved: set[int] = set()
+    for (ending, lease), items in groups.items():
+        moved.update(connection.scalars(_finish_statement(ending), _finish_values(ending, lease, items, now)))
+    _record_bodies(connection, finished)
+    ours = [item.attempt for item in finished if item.claim.id in moved]
+    if ours:
+        connection.execute(insert(attempt), ours)
+    for item in finished:
+        if item.claim.id not in moved:
+            _complete_late(connection, item)
+        elif item.url != item.claim.url:
+            connection.execute(update(delivery).where(delivery.c.id == item.claim.id).values(url=item.url))
+    return moved
+
+
+def _build_finish(*, is_free: bool) -> Any:
+    values: dict[str, Any] = {
+        "state": bindparam("new_state", type_=delivery.c.state.type),
+        "next_attempt_at": bindparam("due_at"),
+        "reason": bindparam("why", type_=delivery.c.reason.type),
+        "last_status": bindparam("status"),
+        "last_error": bindparam("error", type_=delivery.c.last_error.type),
+        "finished_at": bindparam("ended_at"),
+        "by_hand": False,
+        **_RELEASED,
+    }
+    if is_free:  # counted like an interruption, so that it doesn't use the budget
+        values["interruptions"] = delivery.c.interruptions + 1
+    return (
+        update(delivery)
+        .where(
+            delivery.c.id.in_(bindparam("ids", expanding=True)),
+            delivery.c.lease_id == bindparam("lease"),
+            delivery.c.state == S.SENDING,
+        )
+        .values(values)
+        .returning(delivery.c.id)
+    )
+
+
+_finish = _build_finish(is_free=False)
+_finish_free = _build_finish(is_free=True)
+
+
+def _finish_statement(ending: Ending) -> Any:
+    return _finish_free if ending.is_free else _finish
+
+
+def _finish_values(ending: Ending, lease: int, items: list[Finished], now: int) -> dict[str, Any]:
+    return {
+        "ids": [item.claim.id for item in items],
+        "lease": lease,
+        "new_state": ending.state,
+        "due_at": ending.next_attempt_at,
+        "why": ending.reason,
+        "status": ending.last_status,
+        "error": ending.last_error,
+        "ended_at": None if ending.next_attempt_at is not None else now,
+    }
+
+
+def _record_bodies(connection: Connection, finished: Sequence[Finished]) -> None:
+    bodies = {(item.body.event_id, item.body.digest): item.body for item in finished if item.body}
+    if bodies:
+        connection.execute(_insert_or_keep(connection), [body._asdict() for body in bodies.values()])
+
+
+def _insert_or_keep(connection: Connection) -> Insert:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(sent_body).on_conflict_do_nothing()
+
+
+def _complete_late(connection: Connection, item: Finished) -> None:
+    known = {name: value for name, value in item.attempt.items() if name not in ("delivery_id", "number")}
+    connection.execute(
+        update(attempt)
+        .where(
+            attempt.c.delivery_id == item.claim.id,
+            attempt.c.number == item.claim.number,
+            attempt.c.outcome == Outcome.INTERRUPTED,
+        )
+        .values(**known, late=True)
+    )
+
+
+def hand_back(claims: Collection[Claim]) -> None:
+    """Give claims back that were not begun: unsent, uncounted."""
+    if not claims:
+        return
+    by_lease: defaultdict[int, list[int]] = defaultdict(list)
+    for item in claims:
+        by_lease[item.lease].append(item.id)
+    with write() as session:
+        for lease, ids in by_lease.items():
+            session.execute(
+                update(delivery)
+                .where(delivery.c.id.in_(ids), delivery.c.lease_id == lease, delivery.c.state == S.SENDING)
+                .values(state=S.PENDING, attempt_count=delivery.c.attempt_count - 1, **_RELEASED)
+            )
+
+
+# --- interruption
+
+
+def release_lapsed(now: int, *, all_of_them: bool = False) -> list[int]:
+    """Release deliveries whose lease ran out (at the start of the only process: all), recording an interruption each.
+
+    Returns the ids of those that have failed for it: interrupted for the third time.
+    """
+    failed: list[int] = []
+    while True:
+        with write() as session:
+            lapsed = _lapsed(session, now, all_of_them=all_of_them)
+            if not lapsed:
+                return failed
+            session.execute(insert(attempt), [_interrupted_row(row, now) for row in lapsed])
+            fault("release.middle")
+            failed += _release(session, lapsed, now)
+
+
+def _lapsed(session: Session, now: int, *, all_of_them: bool) -> Sequence[Any]:
+    columns = (delivery.c.id, delivery.c.attempt_count, delivery.c.interruptions, delivery.c.url, delivery.c.leased_until)
+    query = select(*columns).where(delivery.c.state == S.SENDING).limit(SLICE).with_for_update(skip_locked=True)
+    if not all_of_them:
+        query = query.where(delivery.c.leased_until < now)
+    return session.execute(query).all()
+
+
+def _interrupted_row(row: Any, now: int) -> dict[str, Any]:
+    return {
+        "delivery_id": row.id,
+        "number": row.attempt_count,
+        "outcome": Outcome.INTERRUPTED,
+        "error": ErrorClass.INTERRUPTED,
+        "message": "The server stopped during the request; the receiver may have got it.",
+        "started_at": now,
+        "duration_ms": 0,
+        "url": row.url,
+        "request_headers": b"",
+    }
+
+
+def _release(session: Session, lapsed: Sequence[Any], now: int) -> list[int]:
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for row in lapsed:
+        groups[row.interruptions + 1].append(row.id)
+    failed: list[int] = []
+    for interruptions, ids in groups.items():
+        if interruptions >= MOST_INTERRUPTIONS:
+            ending = {
+                "state": S.FAILED,
+                "reason": Reason.INTERRUPTED_REPEATEDLY,
+                "finished_at": now,
+                "next_attempt_at": None,
+            }
+            failed += ids
+        else:
+            wait = AFTER_SECOND_INTERRUPTION_MS if interruptions > 1 else 0
+            ending = {"state": S.PENDING, "next_attempt_at": now + wait}
+        session.execute(
+            update(delivery)
+            .where(delivery.c.id.in_(ids), delivery.c.state == S.SENDING)
+            .values(interruptions=interruptions, last_error=ErrorClass.INTERRUPTED, **ending, **_RELEASED)
+        )
+    return failed
+
+
+# --- by hand
+
+
+def cancel(session: Session, ids: Collection[int], reason: Reason, detail: str | None, now: int) -> set[int]:
+    """Cancel those of `ids` that are waiting; return which were."""
+    move = (
+        update(delivery)
+        .where(delivery.c.id.in_(ids), delivery.c.state == S.PENDING)
+        .values(state=S.CANCELED, reason=reason, detail=detail, finished_at=now, next_attempt_at=None)
+        .returning(delivery.c.id)
+    )
+    return set(session.scalars(move))
+
+
+def cancel_waiting(webhook_id: int, reason: Reason, detail: str | None, now: int) -> int:
+    """Cancel all that waits for a webhook, in slices with a commit each; return how many."""
+    canceled = 0
+    while True:
+        with write() as session:
+            query = select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, delivery.c.state == S.PENDING)
+            ids = session.scalars(query.limit(SLICE)).all()
+            canceled += len(cancel(session, ids, reason, detail, now)) if ids else 0
+        if len(ids) < SLICE:
+            return canceled
+
+
+def hasten(session: Session, ids: Iterable[int], now: int) -> set[int]:
+    """Make waiting deliveries due now, because a person asked; return which were waiting."""
+    move = (
+        update(delivery)
+        .where(delivery.c.id.in_(list(ids)), delivery.c.state == S.PENDING)
+        .values(next_attempt_at=now, by_hand=True)
+        .returning(delivery.c.id)
+    )
+    return set(session.scalars(move))
+
+
+def requeue(session: Session, ids: Iterable[int], now: int) -> set[int]:
+    """Give failed or canceled deliveries one more try, because a person asked; return which were."""
+    tries = delivery.c.attempt_count - delivery.c.interruptions
+    move = (
+        update(delivery)
+        .where(delivery.c.id.in_(list(ids)), delivery.c.state.in_([S.FAILED, S.CANCELED]))
+        .values(
+            state=S.PENDING,
+            attempts_allowed=tries + 1,
+            next_attempt_at=now,
+            finished_at=None,
+            reason=None,
+            detail=None,
+            by_hand=True,
+        )
+        .returning(delivery.c.id)
+    )
+    return set(session.scalars(move))
+
+
+# --- looking
+
+
+def count_pending(session: Session, webhook_id: int) -> int:
+    """Return how many deliveries wait for a webhook, counting no further than 10,000."""
+    waiting_ones = (
+        select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, delivery.c.state == S.PENDING).limit(10_000)
+    )
+    return session.scalar(select(func.count()).select_from(waiting_ones.subquery())) or 0
+
+
+def count_sending(session: Session, webhook_id: int) -> int:
+    """Return how many requests to a webhook are under way."""
+    query = select(func.count()).where(delivery.c.state == S.SENDING, delivery.c.webhook_id == webhook_id)
+    return session.scalar(query.select_from(delivery)) or 0
+
+
+def next_copy(session: Session, event_id: int, webhook_id: int) -> int:
+    """Return the copy number that a new delivery of this event to this webhook gets."""
+    query = select(func.max(delivery.c.copy)).where(
+        delivery.c.event_id == event_id, delivery.c.webhook_id == webhook_id
+    )
+    latest = session.scalar(query)
+    return 0 if latest is None else latest + 1
+
+
+class Loaded(NamedTuple):
+    """An event as the engine needs it."""
+
+    id: int
+    public_id: str
+    type: str
+    data: bytes
+    context: bytes | None
+    status: str | None
+    resource_type: str | None
+    resource_id: str | None
+    business_unit_id: int | None
+    occurred_at: int
+    created_at: int
+
+
+_events = select(*(getattr(Event.__table__.c, name) for name in Loaded._fields)).where(
+    Event.__table__.c.id.in_(bindparam("ids", expanding=True))
+)
+
+
+def load_events(ids: Collection[int]) -> dict[int, Loaded]:
+    """Load the events of a batch with one query."""
+    with read() as session:
+        return {row[0]: Loaded(*row) for row in session.execute(_events, {"ids": list(ids)})}
+
+
+class Sent(NamedTuple):
+    """The body of an earlier attempt, and when that attempt began."""
+
+    started_at: int
+    body: bytes
+
+
+def load_sent(claims: Sequence[Claim]) -> dict[int, Sent]:
+    """Load what the latest attempt of each claimed delivery sent, by delivery id; those that sent nothing are absent."""
+    if not claims:
+        return {}
+    body, event = SentBody.__table__.c, Event.__table__.c
+    query = (
+        select(attempt.c.delivery_id, attempt.c.started_at, body.head, body.tail, body.has_data, event.data)
+        .join(delivery, delivery.c.id == attempt.c.delivery_id)
+        .join(event.id.table, event.id == delivery.c.event_id)
+        .join(body.head.table, (body.event_id == event.id) & (body.digest == attempt.c.body_digest))
+        .where(attempt.c.delivery_id.in_([item.id for item in claims]))
+        .order_by(attempt.c.number)
+    )
+    with read() as session:
+        rows = session.execute(query).all()
+    return {
+        row.delivery_id: Sent(row.started_at, row.head + (row.data if row.has_data else b"") + row.tail) for row in rows
+    }

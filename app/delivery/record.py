@@ -1,0 +1,163 @@
+"""Writes what a batch of answers means, in one transaction: deliveries, attempts, bodies, lanes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app import logs
+from app.core.health import Seen
+from app.core.outcome import Decision, Result, Timings, decide
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.database import write
+from app.delivery import build, health, queue
+from app.delivery.queue import Claim, Ending, Finished, SentBodyRow
+from app.delivery.settings import DeliverySettings
+from app.delivery.transfer import Request
+from app.faults import fault
+
+_TROUBLE = frozenset(
+    {
+        ErrorClass.DNS,
+        ErrorClass.REFUSED,
+        ErrorClass.CONNECT_TIMEOUT,
+        ErrorClass.TIMEOUT,
+        ErrorClass.RESET,
+        ErrorClass.TLS,
+        ErrorClass.BAD_HTTP,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An attempt that has ended: what was claimed, what came of it, and what was sent (None: nothing)."""
+
+    claim: Claim
+    settings: DeliverySettings
+    result: Result
+    request: Request | None
+    body: SentBodyRow | None
+    roll: int
+
+
+def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
+    """Record a batch; return the webhooks that were turned off for it and those whose lane is shut now."""
+    decided = [(judged, _decide(judged)) for judged in batch]
+    finished = [_finished(judged, decision, now) for judged, decision in decided]
+    fault("finish.before")
+    with write() as session:
+        moved = queue.finish(session, finished, now)
+        ours = [(judged, decision) for judged, decision in decided if judged.claim.id in moved]
+        shut = health.fold(session, _seen(ours, now), now)
+        turn_off = {
+            judged.claim.webhook_id: decision.turn_off for judged, decision in ours if decision.turn_off is not None
+        }
+        turned_off = health.turn_off(session, turn_off, now) if turn_off else []
+    fault("finish.committed")
+    for judged, decision in decided:
+        if judged.result.outcome is not Outcome.SUCCEEDED:
+            _log(judged, decision)
+    return turned_off, shut
+
+
+def _decide(judged: Judged) -> Decision:
+    claim = judged.claim
+    return decide(
+        judged.result,
+        judged.settings.retry,
+        tries=claim.tries,
+        attempts_allowed=claim.attempts_allowed,
+        kind=claim.kind,
+        roll=judged.roll,
+    )
+
+
+def _finished(judged: Judged, decision: Decision, now: int) -> Finished:
+    due_at: int | None = None
+    if decision.state is DeliveryState.PENDING:
+        # An ordered webhook waits as a whole: the delivery keeps its old due time and so its place in line.
+        due_at = judged.claim.due_at if judged.settings.ordered else now + (decision.wait_ms or 0)
+    result = judged.result
+    ending = Ending(
+        state=decision.state,
+        next_attempt_at=due_at,
+        reason=Reason.SHAPE_FAILED if result.error is ErrorClass.SHAPE_FAILED else decision.reason,
+        last_status=result.status,
+        last_error=result.error if result.outcome is not Outcome.SUCCEEDED else None,
+        is_free=result.free,
+    )
+    return Finished(judged.claim, ending, _attempt(judged), judged.body, judged.settings.url_text)
+
+
+def _attempt(judged: Judged) -> dict[str, Any]:
+    result, request = judged.result, judged.request
+    sent = build.shown_headers(request, build.secret_names(judged.settings)) if request else b""
+    return {
+        "delivery_id": judged.claim.id,
+        "number": judged.claim.number,
+        "outcome": result.outcome,
+        "status": result.status,
+        "error": result.error,
+        "message": result.message or None,
+        "started_at": result.started_at,
+        "duration_ms": round(result.timings.total_ms),
+        "timings": _timings(result.timings) if request else None,
+        "peer": result.peer,
+        "tls": result.tls_version,
+        "url": judged.settings.url_text,
+        "request_headers": sent,
+        "body_digest": judged.body.digest if judged.body else None,
+        "response_headers": b"\r\n".join([b"%b: %b" % header for header in result.headers])
+        if result.status is not None
+        else None,
+        "response_body": result.body if result.status is not None else None,
+        "response_size": result.response_size if result.status is not None else None,
+        "truncated": result.truncated,
+        "late": False,
+    }
+
+
+def _timings(timings: Timings) -> str:
+    steps = (timings.dns_ms, timings.connect_ms, timings.tls_ms, timings.first_byte_ms, timings.total_ms)
+    return " ".join([str(round(step * 1000)) for step in steps])
+
+
+def _seen(decided: Sequence[tuple[Judged, Decision]], now: int) -> dict[int, list[Seen]]:
+    """What the lanes hear of: tests and replays tell nothing about a webhook's health."""
+    seen: defaultdict[int, list[Seen]] = defaultdict(list)
+    for judged, decision in decided:
+        result, claim = judged.result, judged.claim
+        if claim.kind is not DeliveryKind.NORMAL or result.free:
+            continue
+        shut_until = now + decision.lane_wait_ms if decision.lane_wait_ms else 0
+        if judged.settings.ordered and decision.state is DeliveryState.PENDING:
+            shut_until = max(shut_until, now + (decision.wait_ms or 0))
+        seen[claim.webhook_id].append(
+            Seen(
+                succeeded=result.outcome is Outcome.SUCCEEDED,
+                is_first_try=claim.tries == 1,
+                trips_breaker=result.error in _TROUBLE or (result.status or 0) >= 500,
+                error=result.error,
+                shut_until=shut_until,
+            )
+        )
+    return seen
+
+
+def _log(judged: Judged, decision: Decision) -> None:
+    result, claim = judged.result, judged.claim
+    logs.log(
+        "attempt",
+        delivery=claim.public_id,
+        webhook=judged.settings.public_id,
+        number=claim.number,
+        outcome=result.outcome.value,
+        status=result.status,
+        error=result.error.value if result.error else None,
+        ms=round(result.timings.total_ms),
+        state=decision.state.value,
+        wait_ms=decision.wait_ms,
+    )

@@ -1,0 +1,188 @@
+"""What a delivery needs to know of its webhook, kept in memory by webhook until it changes."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import select
+
+from app.core import urls
+from app.core.presets import Preset
+from app.core.retry import RetryPolicy
+from app.core.shaping import Shape
+from app.core.schemes import Scheme
+from app.core.urls import Url, UrlError
+from app.database import read
+from app.delivery.installed import installed
+from app.models import Organization, Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A signing secret and when it stops being used (None: not yet known)."""
+
+    secret: str
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """A webhook's settings with its preset's, in the form that building and judging want them."""
+
+    webhook_id: int
+    public_id: str
+    organization_id: int
+    organization: str
+    version: int
+    edited_at: int
+    is_on: bool
+    is_paused: bool
+    url: Url | None
+    url_text: str
+    blocked: str | None  # why nothing may be sent to this URL
+    own_inbox: bool
+    preset: Preset
+    shape: Shape
+    scheme: Scheme | None
+    signature_header: str | None
+    keys: tuple[Key, ...]
+    authorization: tuple[str, str] | None
+    headers: tuple[tuple[str, str], ...]
+    retry: RetryPolicy
+    success_codes: tuple[str, ...]
+    rate_limit: float | None
+    max_in_flight: int
+    ordered: bool
+    verify_ssl: bool
+    ca: bytes | None
+    client_certificate: bytes | None
+
+    def keys_at(self, now: int) -> list[str]:
+        """The secrets to sign with at `now`, newest first."""
+        return [key.secret for key in self.keys if key.expires_at is None or key.expires_at > now]
+
+
+_lock = threading.Lock()
+_kept: dict[int, DeliverySettings] = {}
+
+
+def forget(webhook_id: int) -> None:
+    """Drop what is kept of a webhook. Call it after the commit that changed it."""
+    with _lock:
+        _kept.pop(webhook_id, None)
+
+
+def forget_all() -> None:
+    """Drop everything: another database is in use."""
+    with _lock:
+        _kept.clear()
+
+
+def keep_only(versions: dict[int, int]) -> None:
+    """Drop every kept webhook whose version has moved, as told by `versions` (webhook id: version)."""
+    with _lock:
+        for webhook_id, version in versions.items():
+            kept = _kept.get(webhook_id)
+            if kept and kept.version != version:
+                del _kept[webhook_id]
+
+
+def of(webhook_id: int) -> DeliverySettings | None:
+    """Return a webhook's settings, from memory or the database; None when it is gone."""
+    return of_many([webhook_id]).get(webhook_id)
+
+
+def of_many(webhook_ids: Collection[int]) -> dict[int, DeliverySettings]:
+    """Return the settings of several webhooks with at most one round of queries."""
+    with _lock:
+        found = {webhook_id: _kept[webhook_id] for webhook_id in webhook_ids if webhook_id in _kept}
+    missing = [webhook_id for webhook_id in webhook_ids if webhook_id not in found]
+    if missing:
+        loaded = _load(missing)
+        with _lock:
+            _kept.update(loaded)
+        found.update(loaded)
+    return found
+
+
+def _load(webhook_ids: list[int]) -> dict[int, DeliverySettings]:
+    with read() as session:
+        query = select(Webhook, Organization.public_id).join(Organization, Organization.id == Webhook.organization_id)
+        rows = session.execute(query.where(Webhook.id.in_(webhook_ids), Webhook.deleted_at.is_(None)))
+        return {webhook.id: settle(webhook, organization) for webhook, organization in rows}
+
+
+def settle(webhook: Webhook, organization: str) -> DeliverySettings:
+    """Return the settings of a webhook's row. Raises nothing: what can't be sent to is `blocked`."""
+    surroundings = installed()
+    preset = surroundings.presets.get(webhook.preset) or surroundings.presets["standard"]
+    url, blocked = _address(webhook.url, preset)
+    return DeliverySettings(
+        webhook_id=webhook.id,
+        public_id=webhook.public_id,
+        organization_id=webhook.organization_id,
+        organization=organization,
+        version=webhook.version,
+        edited_at=webhook.updated_at,
+        is_on=webhook.enabled,
+        is_paused=webhook.paused,
+        url=url,
+        url_text=webhook.url,
+        blocked=blocked,
+        own_inbox=url is not None and surroundings.is_own_inbox(url),
+        preset=preset,
+        shape=Shape(
+            data_mode=webhook.data_mode,
+            extra_fields=tuple(webhook.extra_fields),
+            field_mapping=tuple((str(field), target) for field, target in webhook.field_mapping),
+            only_mapped_fields=webhook.only_mapped_fields,
+            envelope=preset.envelope,
+            content_type=webhook.content_type,
+        ),
+        scheme=surroundings.schemes[webhook.scheme] if webhook.scheme else None,
+        signature_header=webhook.signature_header,
+        keys=tuple(Key(secret.secret, secret.expires_at) for secret in webhook.secrets),
+        authorization=authorization(webhook.auth),
+        headers=tuple(orjson.loads(webhook.headers).items()) if webhook.headers else (),
+        retry=webhook.retry,
+        success_codes=tuple(webhook.success_codes),
+        rate_limit=webhook.rate_limit,
+        max_in_flight=1 if webhook.ordered else webhook.max_in_flight,
+        ordered=webhook.ordered,
+        verify_ssl=webhook.verify_ssl,
+        ca=webhook.ca.encode() if webhook.ca else None,
+        client_certificate=webhook.client_certificate.encode() if webhook.client_certificate else None,
+    )
+
+
+def _address(text: str, preset: Preset) -> tuple[Url | None, str | None]:
+    """Hold a stored URL against today's rules: rows older than a rule meet it when they are sent."""
+    surroundings = installed()
+    try:
+        url = urls.parse(text)
+    except UrlError as error:
+        return None, str(error)
+    if surroundings.is_own_inbox(url) and "https" not in preset.require:
+        return url, None
+    https_only = surroundings.settings.https_only or "https" in preset.require
+    found = urls.problems(url, surroundings.allowed, https_only)
+    return url, found[0] if found else None
+
+
+def authorization(auth: str | None) -> tuple[str, str] | None:
+    """Return the header that `auth` (JSON of the wire's shape) makes, or None for no authentication."""
+    given = orjson.loads(auth) if auth else {"type": "none"}
+    match given["type"]:
+        case "basic":
+            pair = f"{given.get('username') or ''}:{given.get('password') or ''}"
+            return "Authorization", "Basic " + base64.b64encode(pair.encode()).decode()
+        case "bearer":
+            return "Authorization", f"Bearer {given['token']}"
+        case "header":
+            return given["name"], given["value"]
+        case _:
+            return None

@@ -1,0 +1,15 @@
+"""Public ids: a prefix, a millisecond and chance, in Crockford's base 32."""
+
+from __future__ import annotations
+
+import secrets
+
+from app import clock
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id(prefix: str) -> str:
+    """Return `prefix_` and 26 characters that sort by time, so that a unique index grows at its end."""
+    number = (clock.now() << 80) | secrets.randbits(80)
+    return f"{prefix}_" + "".join([_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)])

@@ -1,0 +1,1 @@
+"""The schema's versions, inside the package so that a wheel can migrate."""

@@ -1,0 +1,45 @@
+"""The tables, and what can be said of one row. No query over many rows is here."""
+
+from app.models.api_keys import ApiKey
+from app.models.audit import AuditEntry
+from app.models.business_units import BusinessUnit
+from app.models.companies import Company
+from app.models.deliveries import Attempt, Delivery
+from app.models.event_types import EventType, SchemaMode
+from app.models.events import Event, Resource, SentBody
+from app.models.inboxes import Inbox, InboxRequest
+from app.models.members import Membership, MembershipUnit, Role, SignInFailure, User
+from app.models.notifications import Notification
+from app.models.organizations import Installation, Organization
+from app.models.webhooks import Lane, SigningSecret, Webhook, WebhookPattern, WebhookUnit
+from app.models.workers import Worker
+
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "AuditEntry",
+    "BusinessUnit",
+    "Company",
+    "Delivery",
+    "Event",
+    "EventType",
+    "Inbox",
+    "InboxRequest",
+    "Installation",
+    "Lane",
+    "Membership",
+    "MembershipUnit",
+    "Notification",
+    "Organization",
+    "Resource",
+    "Role",
+    "SchemaMode",
+    "SentBody",
+    "SignInFailure",
+    "SigningSecret",
+    "User",
+    "Webhook",
+    "WebhookPattern",
+    "WebhookUnit",
+    "Worker",
+]

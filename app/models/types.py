@@ -1,0 +1,66 @@
+"""Column types that several tables share."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect, Enum, Index, Integer, LargeBinary, Text, TypeDecorator, text
+
+from app import crypto
+
+Moment = BigInteger  # milliseconds since 1970 UTC
+Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER
+
+
+def text_enum(kind: type[StrEnum]) -> Enum:
+    """Store an enum by its value, with a CHECK on the values."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        validate_strings=True,
+        values_callable=lambda members: [member.value for member in members],
+        name=kind.__name__.lower(),
+        length=48,
+    )
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index over the rows that `where` describes, on both databases."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+class Json(TypeDecorator[Any]):
+    """Plain values as JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Write the value."""
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Read it back."""
+        return None if value is None else json.loads(value)
+
+
+class Encrypted(TypeDecorator[str]):
+    """Text that is encrypted at rest under the name of its column."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """Seal it."""
+        return None if value is None else crypto.ring().seal(self.label, value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        """Open it."""
+        return None if value is None else crypto.ring().open(self.label, bytes(value))

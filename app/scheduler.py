@@ -1,0 +1,116 @@
+"""The clockwork: a table of jobs. It ticks; what is due, and when, is in the database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from app import clock, database, logs
+from app.database import StorageBroken, is_sqlite
+from app.delivery import bell, health, queue, settings
+from app.delivery.engine import Engine
+from app.services import system
+
+DELIVER = "deliver"
+
+
+class Clockwork:
+    """Runs the jobs in their own threads, nudges `deliver` when the bell rings, and stops in order."""
+
+    def __init__(self, engine: Engine, context: Callable[[], AbstractContextManager[Any]], die: Callable[[], None]) -> None:
+        self._engine = engine
+        self._context = context
+        self._die = die
+        self._state = threading.Condition()
+        self._running: set[str] = set()
+        self._stopping = False
+        self._wall_minus_monotonic = time.time() - time.monotonic()
+        self._jobs = BackgroundScheduler(
+            timezone=UTC, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        )
+        self._tick_s = 1.0 if is_sqlite() else 0.25
+
+    def start(self) -> None:
+        """Start ticking."""
+        for name, work, seconds in self._table():
+            self._jobs.add_job(self._run, "interval", args=(name, work), id=name, seconds=seconds)
+        self._jobs.start()
+        bell.listen(self._nudge)
+        self._nudge()
+
+    def _table(self) -> list[tuple[str, Callable[[], None], float]]:
+        return [
+            (DELIVER, self._deliver, self._tick_s),
+            ("heartbeat", lambda: system.heartbeat(self._engine.worker), 5),
+            ("release lapsed leases", self._release_lapsed, 5),
+            ("webhook health", self._review_health, 60),
+            ("checkpoint", lambda: database.checkpoint(larger_than=64 * 2**20), 5),
+            ("clock", self._watch_clock, 10),
+        ]
+
+    def _run(self, name: str, work: Callable[[], None]) -> None:
+        with self._state:
+            if self._stopping:
+                return
+            self._running.add(name)
+        try:
+            with self._context():
+                work()
+        except StorageBroken as error:
+            logs.trouble(str(error))
+            self._die()
+        except Exception as error:  # noqa: BLE001  one bad tick must not end the clockwork
+            logs.trouble(f"the job {name!r} failed and will be tried again", error)
+        finally:
+            with self._state:
+                self._running.discard(name)
+                self._state.notify_all()
+
+    def _deliver(self) -> None:
+        system.tick()
+        due_at = self._engine.run()
+        if due_at is not None and not self._stopping:
+            wait = max(0.0, min(self._tick_s, (due_at - clock.now()) / 1000))
+            self._jobs.modify_job(DELIVER, next_run_time=datetime.now(UTC) + timedelta(seconds=wait))
+
+    def _nudge(self) -> None:
+        """Wake the loop that runs, or start it: a nudge to a job that is running would be lost."""
+        self._engine.ring()
+        with self._state:
+            if DELIVER in self._running or self._stopping:
+                return
+        self._jobs.modify_job(DELIVER, next_run_time=datetime.now(UTC))
+
+    def _release_lapsed(self) -> None:
+        failed = queue.release_lapsed(clock.now())
+        for delivery_id in failed:
+            logs.trouble("a delivery was interrupted three times and has failed", delivery=delivery_id)
+        bell.ring()
+
+    def _review_health(self) -> None:
+        for webhook_id in health.review(clock.now()):
+            settings.forget(webhook_id)
+
+    def _watch_clock(self) -> None:
+        """Re-arm the jobs when the wall clock jumped: set back, it would stop them all."""
+        difference = time.time() - time.monotonic()
+        if abs(difference - self._wall_minus_monotonic) > 2:
+            self._wall_minus_monotonic = difference
+            logs.log("the wall clock jumped; the jobs are armed again")
+            for job in self._jobs.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+
+    def stop(self, patience_s: float) -> bool:
+        """Stop ticking and wait for what runs; call after `Engine.stop()`. Returns whether it ended in time."""
+        bell.leave(self._nudge)
+        with self._state:
+            self._stopping = True
+            ended = self._state.wait_for(lambda: not self._running, patience_s)
+        self._jobs.shutdown(wait=False)  # waiting here would deadlock with a job that calls the scheduler
+        return ended
