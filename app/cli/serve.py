@@ -1,0 +1,240 @@
+"""serve and worker: start intake, engine and clockwork in this order, stop them in reverse."""
+
+from __future__ import annotations
+
+import os
+import resource
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import certifi
+import click
+
+from app import logs
+from app.cli.lock import hold
+from app.config import BadSetting, Settings, read_settings
+
+DRAIN_S = 30.0
+STORAGE_EXIT = 70
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--no-deliver", is_flag=True, help="Pages and API only; delivery is done by `postroom worker`.")
+def serve(host: str | None, port: int | None, no_deliver: bool) -> None:
+    """Start the server: pages, API and, in the same process, delivery."""
+    settings = _prepare(host=host, port=port)
+    _Process(settings, delivers=not no_deliver, serves=True).run()
+
+
+@click.command()
+def worker() -> None:
+    """Start a process that only delivers; several share a PostgreSQL database."""
+    settings = _prepare()
+    _Process(settings, delivers=True, serves=False).run()
+
+
+def _prepare(**given: Any) -> Settings:
+    os.environ.pop("SSLKEYLOGFILE", None)  # libcurl would write session keys there
+    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        settings, warnings = read_settings(**given)
+    except BadSetting as error:
+        raise click.ClickException(str(error)) from error
+    logs.set_up(settings.log_format)
+    for warning in warnings:
+        logs.logger.warning(warning)
+    return settings
+
+
+class _Process:
+    """One server or worker process, from start to exit."""
+
+    def __init__(self, settings: Settings, *, delivers: bool, serves: bool) -> None:
+        self._settings = settings
+        self._delivers = delivers
+        self._serves = serves
+        self._signals = 0
+        self._stop = threading.Event()
+        self._wake: Callable[[], None] = lambda: None
+        self._exit_code = 0
+
+    def run(self) -> None:
+        """Run until a signal; exit 0 after a clean drain, 70 when the storage is broken."""
+        from app import create_app, crypto, schema
+        from app.database import StorageBroken
+        from app.services import organizations
+
+        held = hold(self._settings.data_dir) if self._settings.database.startswith("sqlite") or self._serves else None
+        try:
+            app = create_app(self._settings)
+            schema.migrate(self._settings)
+            with app.app_context():
+                organizations.check_canary()
+                self._go(app)
+        except (StorageBroken, crypto.WrongKey) as error:
+            click.echo(str(error), err=True)
+            self._exit_code = STORAGE_EXIT
+        finally:
+            if held is not None:
+                held.close()
+        sys.exit(self._exit_code)
+
+    def _go(self, app: Any) -> None:
+        from app.services.intake import intake
+
+        clockwork = engine = None
+        intake.start(app.app_context)
+        if self._delivers:
+            engine, clockwork = self._start_delivering(app.app_context)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if self._serves:
+            self._serve(app, engine)
+        else:
+            logs.log("delivering", worker=engine.worker if engine else None)
+            self._wait(engine)
+        intake.stop()
+        if engine is not None and clockwork is not None:
+            self._stop_delivering(engine, clockwork)
+        self._close()
+        logs.log("stopped")
+
+    def _start_delivering(self, context: Callable[[], AbstractContextManager[Any]]) -> tuple[Any, Any]:
+        from app.delivery.engine import new_engine
+        from app.delivery.installed import installed
+        from app.delivery.resolver import Resolver
+        from app.delivery.sender import Sender
+        from app.delivery.transfer import Egress
+        from app.scheduler import Clockwork
+
+        worker_name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        ca_file = str(self._settings.ca_file or certifi.where())
+        if not Path(ca_file).is_file():
+            raise click.ClickException(f"POSTROOM_CA_FILE: {ca_file} can't be read.")
+        base = installed().base
+        own = (base.host, base.port) if base else None
+        sender = Sender(Egress(installed().allowed, ca_file, own), seats=self._settings.concurrency)
+        resolver = Resolver(local_names=bool(installed().allowed.networks), on_ready=sender.wake)
+        engine = new_engine(worker_name, sender, resolver, roll=lambda: secrets.randbelow(16))
+        clockwork = Clockwork(engine, context, self._die)
+        clockwork.start()
+        return engine, clockwork
+
+    def _stop_delivering(self, engine: Any, clockwork: Any) -> None:
+        from app.delivery import queue
+
+        engine.stop()
+        if not clockwork.stop(1.0 if self._signals > 1 else DRAIN_S):
+            engine.interrupt()
+            clockwork.stop(2.0)
+        queue.let_go(engine.worker)
+        engine.sender.close()
+        engine.resolver.close()
+
+    def _on_signal(self, *_: object) -> None:
+        self._signals += 1
+        self._stop.set()
+        self._wake()
+
+    def _die(self) -> None:
+        """The storage can't be trusted: send nothing more and exit, so that a restart recovers it."""
+        self._exit_code = STORAGE_EXIT
+        self._stop.set()
+        self._wake()
+
+    def _wait(self, engine: Any) -> None:
+        while not self._stop.wait(1.0):
+            pass
+        logs.log("stopping; letting requests under way end")
+
+    def _serve(self, app: Any, engine: Any) -> None:
+        from waitress import create_server, wasyncore
+
+        settings = self._settings
+        server = create_server(app, **_server_options(settings))
+        self._wake = server.pull_trigger
+        self._announce()
+        turn = lambda seconds: wasyncore.loop(timeout=seconds, map=server._map, use_poll=True, count=1)  # noqa: E731
+        while not self._stop.is_set():
+            turn(1.0)
+        self._drain(server, engine, turn)
+
+    def _drain(self, server: Any, engine: Any, turn: Callable[[float], None]) -> None:
+        """Answer what was accepted, publishes with 503; waitress left alone would cut answers short."""
+        from waitress import wasyncore
+
+        from app.services import system
+        from app.services.intake import intake
+
+        logs.log("stopping; letting requests under way end")
+        system.begin_drain()
+        intake.refuse()
+        if engine is not None:
+            engine.stop()
+        wasyncore.dispatcher.close(server)
+        workers, end = server.task_dispatcher, time.monotonic() + DRAIN_S
+        while time.monotonic() < end and self._signals < 2 and self._is_answering(server, workers):
+            turn(0.05)
+        workers.shutdown(timeout=1)
+
+    def _is_answering(self, server: Any, workers: Any) -> bool:
+        channels = list(server._map.values())
+        return bool(workers.active_count or workers.queue or any(getattr(c, "total_outbufs_len", 0) for c in channels))
+
+    def _announce(self) -> None:
+        from app.services import organizations
+
+        settings = self._settings
+        click.echo(f"Data in {settings.data_dir}")
+        link = organizations.make_setup_link(settings)
+        if link:
+            click.echo(f"Open {link}  (works once)")
+        else:
+            click.echo(f"Open {settings.address}/")
+        sys.stdout.flush()
+
+    def _close(self) -> None:
+        from app import database
+        from app.extensions import db
+
+        database.checkpoint()
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+def _server_options(settings: Settings) -> dict[str, Any]:
+    from urllib.parse import urlsplit
+
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "threads": settings.threads,
+        "asyncore_use_poll": True,  # select() ends the loop once a descriptor passes 1,023
+        "ident": "Postroom",
+        "url_prefix": urlsplit(settings.address).path,
+        "max_request_body_size": 9 * 2**20,
+        "clear_untrusted_proxy_headers": True,
+        "connection_limit": 1000,
+    }
+    if settings.trusted_proxy:
+        options |= {
+            "trusted_proxy": settings.trusted_proxy,
+            "trusted_proxy_count": settings.trusted_proxy_count,
+            "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"},
+        }
+    return options

@@ -1,0 +1,202 @@
+"""Publishing events, and finding them again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from app import disk
+from app.core import schemas
+from app.core.access import Permission
+from app.database import read
+from app.delivery.installed import installed
+from app.errors import AppError, Invalid, NotFound, Problem, Unavailable
+from app.models import BusinessUnit, Delivery, Event, SchemaMode, Webhook
+from app.services.intake import Answer, Prepared, intake
+from app.services.routing import KnownType, RoutingTable, kept_table, table_of
+from app.services.scope import Actor, for_org
+
+PRODUCER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MOST_LISTED = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An event as it was posted: `data`, `context` and `previous` are slices of the posted text."""
+
+    type: str
+    data: bytes
+    digest: bytes  # SHA-256 of the whole item without white space
+    producer_id: str | None = None
+    occurred_at: int | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    status: str | None = None
+    business_unit: str | None = None
+    is_public: bool = False
+    visible_to: tuple[str, ...] | None = None
+    context: bytes | None = None
+    previous: bytes | None = None
+
+
+def publish(actor: Actor, posted: Posted, now: int) -> Answer:
+    """Publish one event; the answer is final once this returns. Raises `AppError` when it is refused."""
+    answer = publish_batch(actor, [posted], now)[0]
+    if isinstance(answer, AppError):
+        raise answer
+    return answer
+
+
+def publish_batch(actor: Actor, batch: Sequence[Posted | AppError], now: int) -> list[Answer]:
+    """Publish several events; the good ones are kept whatever the others are. One answer each, in order.
+
+    An item may be an `AppError` already: it could not be read, and that is its answer.
+    """
+    settings = installed().settings
+    if disk.is_full(settings.data_dir, settings.disk_reserve_mb):
+        raise Unavailable("The disk is nearly full, so new events are refused. Free some space.", retry_after=60)
+    answers: list[Answer | None] = [None] * len(batch)
+    good: list[int] = []
+    prepared: list[Prepared] = []
+    for index, posted in enumerate(batch):
+        try:
+            if isinstance(posted, AppError):
+                raise posted
+            prepared.append(_prepare(actor, posted, now))
+            good.append(index)
+        except AppError as error:
+            answers[index] = error
+    if prepared:
+        for index, answer in zip(good, intake.submit(prepared), strict=True):
+            answers[index] = answer
+    return [answer for answer in answers if answer is not None]
+
+
+def _prepare(actor: Actor, posted: Posted, now: int) -> Prepared:
+    kind, unit = _known(actor.organization_id, posted)
+    return Prepared(
+        organization_id=actor.organization_id,
+        type_id=kind.id,
+        type=kind.public_name if posted.is_public and kind.public_name else kind.name,
+        producer_id=posted.producer_id,
+        digest=posted.digest,
+        data=posted.data,
+        context=posted.context,
+        previous=posted.previous,
+        status=posted.status,
+        resource_type=posted.resource_type,
+        resource_id=posted.resource_id,
+        business_unit_id=unit,
+        visible_to=frozenset(address.lower() for address in posted.visible_to) if posted.visible_to is not None else None,
+        is_public=posted.is_public,
+        occurred_at=posted.occurred_at if posted.occurred_at is not None else now,
+        warning=_schema_warning(kind, posted.data),
+        api_key_id=actor.api_key_id,
+        diff_model=kind.diff_model,
+        diff_into=kind.diff_into,
+    )
+
+
+def _known(organization_id: int, posted: Posted) -> tuple[KnownType, int | None]:
+    """Find the type and the business unit, in memory first; what isn't there is looked up before it is refused."""
+    table = kept_table(organization_id)
+    found = _find(table, posted) if table else None
+    if found is None:
+        with read() as session:
+            table = table_of(session, organization_id)
+        found = _find(table, posted)
+    if found is None:
+        raise Invalid(_unknown(table, posted)) if table else NotFound
+    return found
+
+
+def _find(table: RoutingTable, posted: Posted) -> tuple[KnownType, int | None] | None:
+    kind = table.types.get(posted.type)
+    if kind is None:
+        return None
+    if posted.business_unit is None:
+        return kind, None
+    unit = table.units.get(posted.business_unit)
+    return None if unit is None else (kind, unit)
+
+
+def _unknown(table: RoutingTable, posted: Posted) -> list[Problem]:
+    if posted.type not in table.types:
+        return [Problem("type", f"There is no event type {posted.type}. Add it, or install the pack that has it.")]
+    return [Problem("business_unit", f"There is no business unit {posted.business_unit}. Add it first.")]
+
+
+def _schema_warning(kind: KnownType, data: bytes) -> str | None:
+    if kind.schema is None or kind.schema_mode is SchemaMode.OFF:
+        return None
+    found = schemas.problems(kind.schema, data)
+    if not found:
+        return None
+    if kind.schema_mode is SchemaMode.REJECT:
+        raise Invalid([Problem(f"data.{p.field}" if p.field else "data", p.message) for p in found])
+    return "; ".join(f"{p.field}: {p.message}" for p in found)[:1000]
+
+
+# --- finding them again
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """An event with its deliveries, newest first, and its business unit's external id."""
+
+    event: Event
+    business_unit: str | None
+    deliveries: tuple[tuple[Delivery, str], ...]  # with the webhook's public id
+
+
+def find(actor: Actor, public_id: str) -> FoundEvent:
+    """Return one event with its deliveries. Raises `NotFound` for what the actor may not see."""
+    actor.require(Permission.LOG, Permission.WEBHOOKS)
+    with read() as session:
+        event = for_org(session, actor, Event).one(public_id)
+        if not may_see(actor, event):
+            raise NotFound
+        query = (
+            select(Delivery, Webhook.public_id)
+            .join(Webhook, Webhook.id == Delivery.webhook_id)
+            .where(Delivery.event_id == event.id)
+            .order_by(Delivery.id.desc())
+            .limit(1_000)
+        )
+        deliveries = tuple(session.execute(query).tuples())
+        unit = _unit_name(session, event)
+        session.expunge_all()
+    return FoundEvent(event, unit, deliveries)
+
+
+def page(actor: Actor, *, limit: int = 50, before: tuple[int, int] | None = None, type_name: str | None = None) -> list[Event]:
+    """Return events the actor may see, newest first; `before` is (created_at, id) of the last one seen."""
+    actor.require(Permission.LOG, Permission.WEBHOOKS)
+    with read() as session:
+        query = for_org(session, actor, Event).query()
+        if before is not None:
+            query = query.where(
+                or_(Event.created_at < before[0], and_(Event.created_at == before[0], Event.id < before[1]))
+            )
+        if type_name is not None:
+            query = query.where(Event.type == type_name)
+        query = query.order_by(Event.created_at.desc(), Event.id.desc()).limit(min(limit, MOST_LISTED) + 1)
+        found = [event for event in session.scalars(query) if may_see(actor, event)]
+        session.expunge_all()
+    return found
+
+
+def may_see(actor: Actor, event: Event) -> bool:
+    """Whether the actor sees an event: its business unit is theirs, or it was addressed to them."""
+    visible_to = frozenset(event.visible_to) if event.visible_to is not None else None
+    return actor.view.includes(event.business_unit_id, visible_to)
+
+
+def _unit_name(session: Session, event: Event) -> str | None:
+    if event.business_unit_id is None:
+        return None
+    return session.scalar(select(BusinessUnit.external_id).where(BusinessUnit.id == event.business_unit_id))

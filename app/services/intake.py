@@ -1,0 +1,358 @@
+"""The one writer of events: many publishes, one commit. Only after it does each caller get an answer."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app import clock, ids, logs
+from app.core.routing import Routed, Target, route
+from app.core.states import DeliveryKind, DeliveryState, Reason
+from app.database import is_unavailable, write
+from app.delivery import bell, queue
+from app.errors import AppError, Conflict, Unavailable
+from app.faults import fault
+from app.models import Delivery, Event
+from app.services import resources
+from app.services.routing import RoutingTable, table_of
+
+MOST_EVENTS = 500
+MOST_BYTES = 4 * 2**20
+PATIENCE_S = 30.0
+FAN_OUT_SLICE = 5_000
+
+event = Event.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A published event that passed every check; only repeated ids can still refuse it."""
+
+    organization_id: int
+    type_id: int
+    type: str
+    producer_id: str | None
+    digest: bytes
+    data: bytes
+    context: bytes | None
+    previous: bytes | None
+    status: str | None
+    resource_type: str | None
+    resource_id: str | None
+    business_unit_id: int | None
+    visible_to: frozenset[str] | None
+    is_public: bool
+    occurred_at: int
+    warning: str | None
+    api_key_id: int | None
+    diff_model: str | None = None
+    diff_into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A delivery as the publisher is told of it."""
+
+    id: str
+    webhook: str
+    state: DeliveryState
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event that is kept, and what became of it."""
+
+    id: str
+    type: str
+    received_at: int
+    duplicate: bool
+    deliveries: tuple[Queued, ...]
+
+
+Answer = Stored | AppError
+
+
+class _Order:
+    """One caller's events, and the lock it waits on."""
+
+    __slots__ = ("answers", "done", "events", "size")
+
+    def __init__(self, events: Sequence[Prepared]) -> None:
+        self.events = events
+        self.size = sum(len(item.data) for item in events)
+        self.answers: list[Answer] = []
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
+class Intake:
+    """Takes publishes from all threads. Where it isn't started, the caller's own thread writes."""
+
+    def __init__(self) -> None:
+        self._orders: deque[_Order] = deque()
+        self._some = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def start(self, context: Callable[[], AbstractContextManager[Any]]) -> None:
+        """Start the writer's thread; `context` opens the application's context in it."""
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, args=(context,), name="intake", daemon=True)
+        self._thread.start()
+
+    def refuse(self) -> None:
+        """Take no more events: the server is stopping."""
+        self._closed = True
+
+    def stop(self) -> None:
+        """Store what was taken and end the thread."""
+        self._closed = True
+        with self._some:
+            self._some.notify()
+        if self._thread:
+            self._thread.join(PATIENCE_S)
+            self._thread = None
+
+    def submit(self, events: Sequence[Prepared]) -> list[Answer]:
+        """Store events and return one answer each, in order, once they are synced to disk.
+
+        Raises `Unavailable` when the server is stopping or the database doesn't take them: then it is unknown
+        whether they are kept, and the same ids can be published again.
+        """
+        if self._closed:
+            raise Unavailable("The server is stopping. Publish again in a few seconds.")
+        if self._thread is None:
+            return store(events)
+        order = _Order(events)
+        with self._some:
+            self._orders.append(order)
+            self._some.notify()
+        if not order.done.acquire(timeout=PATIENCE_S) or not order.answers:
+            raise Unavailable("The event could not be stored in time. Publish it again with the same id.")
+        return order.answers
+
+    def _run(self, context: Callable[[], AbstractContextManager[Any]]) -> None:
+        while True:
+            with self._some:
+                while not self._orders:
+                    if self._closed:
+                        return
+                    self._some.wait()
+                orders = self._next_group()
+            with context():
+                self._serve(orders)
+
+    def _next_group(self) -> list[_Order]:
+        orders = [self._orders.popleft()]
+        events, size = len(orders[0].events), orders[0].size
+        while self._orders:
+            events += len(self._orders[0].events)
+            size += self._orders[0].size
+            if events > MOST_EVENTS or size > MOST_BYTES:
+                break
+            orders.append(self._orders.popleft())
+        return orders
+
+    def _serve(self, orders: list[_Order]) -> None:
+        """Answer every order: with what was stored, or with nothing, which its caller reads as unknown."""
+        try:
+            answers = store([item for order in orders for item in order.events])
+        except Exception as error:  # noqa: BLE001  nobody in the group gets a 202; the thread must go on
+            logs.trouble("a group of events could not be stored", error)
+            answers = []
+        for order in orders:
+            order.answers, answers = answers[: len(order.events)], answers[len(order.events) :]
+            order.done.release()
+
+
+intake = Intake()
+
+
+def store(events: Sequence[Prepared]) -> list[Answer]:
+    """Store events in one transaction: events, their deliveries, their idempotency. One answer each, in order."""
+    fault("publish.before")
+    for is_last in (False, True):
+        try:
+            with write() as session:
+                answers = _store(session, events, clock.now())
+            break
+        except IntegrityError:
+            # Another process stored one of these ids in the same moment: now it is there to be found.
+            if is_last:
+                raise
+        except Exception as error:
+            if is_unavailable(error):
+                raise Unavailable("The database can't take the event now. Publish it again with the same id.") from error
+            raise
+    fault("publish.committed")
+    if any(isinstance(answer, Stored) and not answer.duplicate for answer in answers):
+        bell.ring()
+    return answers
+
+
+def _store(session: Session, events: Sequence[Prepared], now: int) -> list[Answer]:
+    known = _known(session, events)
+    answers: list[Answer | None] = [None] * len(events)
+    first: dict[tuple[int, str], int] = {}
+    fresh: list[int] = []
+    for index, item in enumerate(events):
+        key = (item.organization_id, item.producer_id or "")
+        if item.producer_id is None or (key not in known and key not in first):
+            fresh.append(index)
+            first.setdefault(key, index)
+        elif key in known:
+            answers[index] = _repeated(session, item, known[key], now)
+    _insert(session, events, fresh, answers, now)
+    for index, item in enumerate(events):
+        if answers[index] is None:  # the same id twice in one group
+            original = first[item.organization_id, item.producer_id or ""]
+            answers[index] = _same_again(item, events[original], answers[original])
+    return [answer for answer in answers if answer is not None]
+
+
+def _known(session: Session, events: Sequence[Prepared]) -> dict[tuple[int, str], Any]:
+    wanted = {item.producer_id for item in events if item.producer_id is not None}
+    if not wanted:
+        return {}
+    columns = (event.c.id, event.c.public_id, event.c.organization_id, event.c.producer_id, event.c.type)
+    query = select(*columns, event.c.digest, event.c.created_at).where(
+        event.c.organization_id.in_({item.organization_id for item in events}), event.c.producer_id.in_(wanted)
+    )
+    return {(row.organization_id, row.producer_id): row for row in session.execute(query)}
+
+
+def _repeated(session: Session, item: Prepared, row: Any, now: int) -> Answer:
+    if bytes(row.digest) != item.digest:
+        return Conflict(f"The id {item.producer_id} was used for another event. Use a new id.")
+    session.execute(update(event).where(event.c.id == row.id).values(repeated_at=now))
+    return Stored(row.public_id, row.type, row.created_at, True, deliveries_of(session, row.id))
+
+
+def _same_again(item: Prepared, original: Prepared, answer: Answer | None) -> Answer:
+    if item.digest != original.digest:
+        return Conflict(f"The id {item.producer_id} was used for another event. Use a new id.")
+    assert answer is not None
+    return replace(answer, duplicate=True) if isinstance(answer, Stored) else answer
+
+
+def deliveries_of(session: Session, event_id: int) -> tuple[Queued, ...]:
+    """The deliveries that publishing an event made."""
+    from app.models import Webhook
+
+    query = (
+        select(Delivery.public_id, Webhook.public_id, Delivery.state, Delivery.reason)
+        .join(Webhook, Webhook.id == Delivery.webhook_id)
+        .where(Delivery.event_id == event_id, Delivery.copy == 0, Delivery.kind == DeliveryKind.NORMAL)
+        .order_by(Delivery.id)
+    )
+    return tuple(Queued(*row) for row in session.execute(query))
+
+
+def _insert(
+    session: Session, events: Sequence[Prepared], fresh: list[int], answers: list[Answer | None], now: int
+) -> None:
+    if not fresh:
+        return
+    tables: dict[int, RoutingTable] = {}
+    rows, deliveries = [], []
+    for event_id, index in zip(_event_ids(session, len(fresh)), fresh, strict=True):
+        item = events[index]
+        if item.diff_into is not None:
+            item, diff = resources.with_diff(session, item, now)
+        else:
+            diff = None
+        table = tables.get(item.organization_id) or tables.setdefault(
+            item.organization_id, table_of(session, item.organization_id)
+        )
+        public_id = ids.new_id("evt")
+        rows.append(_event_row(item, event_id, public_id, diff, now))
+        queued = _fan_out(item, event_id, table, deliveries, now)
+        answers[index] = Stored(public_id, item.type, now, False, queued)
+    session.connection().execute(insert(event), rows)
+    for start in range(0, len(deliveries), FAN_OUT_SLICE):
+        queue.enqueue(session, deliveries[start : start + FAN_OUT_SLICE])
+
+
+def _event_ids(session: Session, count: int) -> Sequence[int]:
+    """Take a block of ids, so that events and their deliveries go in with two plain inserts."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        block = text("SELECT nextval(pg_get_serial_sequence('event', 'id')) FROM generate_series(1, :count)")
+        return connection.scalars(block, {"count": count}).all()
+    first = (connection.scalar(select(func.max(event.c.id))) or 0) + 1  # we are the only writer
+    return range(first, first + count)
+
+
+def _event_row(item: Prepared, event_id: int, public_id: str, diff: bytes | None, now: int) -> dict[str, Any]:
+    return {
+        "id": event_id,
+        "public_id": public_id,
+        "organization_id": item.organization_id,
+        "event_type_id": item.type_id,
+        "type": item.type,
+        "producer_id": item.producer_id,
+        "digest": item.digest,
+        "data": item.data,
+        "context": item.context,
+        "diff": diff,
+        "status": item.status,
+        "resource_type": item.resource_type,
+        "resource_id": item.resource_id,
+        "business_unit_id": item.business_unit_id,
+        "visible_to": sorted(item.visible_to) if item.visible_to is not None else None,
+        "is_public": item.is_public,
+        "is_test": False,
+        "warning": item.warning,
+        "api_key_id": item.api_key_id,
+        "occurred_at": item.occurred_at,
+        "created_at": now,
+        "repeated_at": None,
+    }
+
+
+def _fan_out(
+    item: Prepared, event_id: int, table: RoutingTable, rows: list[dict[str, Any]], now: int
+) -> tuple[Queued, ...]:
+    routed = Routed(item.type, item.business_unit_id, item.visible_to, item.data, now)
+    queued = []
+    for target in table.targets_for(item.type):
+        reason = route(routed, target)
+        row = new_delivery(item.organization_id, event_id, item.type, target, reason, now)
+        rows.append(row)
+        queued.append(Queued(row["public_id"], target.public_id, row["state"], reason))
+    return tuple(queued)
+
+
+def new_delivery(
+    organization_id: int, event_id: int, type_name: str, target: Target, reason: Reason | None, now: int
+) -> dict[str, Any]:
+    """Return the row of a new delivery: pending, or skipped for `reason`."""
+    return {
+        "public_id": ids.new_id("dlv"),
+        "organization_id": organization_id,
+        "event_id": event_id,
+        "webhook_id": target.webhook_id,
+        "copy": 0,
+        "kind": DeliveryKind.NORMAL,
+        "by_hand": False,
+        "state": DeliveryState.PENDING if reason is None else DeliveryState.SKIPPED,
+        "reason": reason,
+        "event_type": type_name,
+        "url": target.url,
+        "attempt_count": 0,
+        "interruptions": 0,
+        "attempts_allowed": target.attempts_allowed,
+        "next_attempt_at": now if reason is None else None,
+        "created_at": now,
+        "finished_at": None if reason is None else now,
+    }
+

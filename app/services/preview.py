@@ -1,0 +1,133 @@
+"""The exact request that a webhook, saved or not, would send for an event. Nothing is sent."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import clock, crypto, ids
+from app.core.access import Permission
+from app.core.redaction import MASK
+from app.core.routing import Routed, obstacles
+from app.core.shaping import ShapeError
+from app.core.states import Reason
+from app.database import read
+from app.delivery import build
+from app.delivery.directory import surroundings_of
+from app.delivery.queue import Loaded
+from app.delivery.settings import DeliverySettings, settle
+from app.errors import Invalid, NotFound, Problem
+from app.models import Event, EventType, Organization, SigningSecret, Webhook
+from app.services import drafts, routing
+from app.services.events import may_see
+from app.services.scope import Actor, for_org
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A request as it would be sent, credentials masked, and why it would not be (None: it would)."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    curl: str
+    not_sent: Reason | None
+
+
+def preview(
+    actor: Actor,
+    given: Mapping[str, Any],
+    *,
+    webhook: str | None = None,
+    event_type: str | None = None,
+    event: str | None = None,
+) -> Preview:
+    """Build the request for a past `event`, else for the example of `event_type`, else for the preset's test.
+
+    `given` are settings as on the wire; with `webhook` they are laid over that webhook's own.
+    Raises `Invalid` as saving would.
+    """
+    actor.require(Permission.WEBHOOKS)
+    now = clock.now()
+    with read() as session:
+        session.autoflush = False  # the row below is never stored
+        stored = for_org(session, actor, Webhook).one(webhook) if webhook else None
+        row = _row(session, actor, given, stored, now)
+        organization = session.get_one(Organization, actor.organization_id)
+        kept = settle(row, organization.public_id)
+        sample = _sample(session, actor, kept, event_type, event, now)
+        target = routing.target_of(row)
+        session.rollback()
+    return _built(kept, sample, _reason(sample, target), now)
+
+
+def _row(session: Session, actor: Actor, given: Mapping[str, Any], stored: Webhook | None, now: int) -> Webhook:
+    given = {name: value for name, value in given.items() if name not in {"enabled", "owner", "secret"}}
+    settled = drafts.settle(session, actor, given, stored)
+    row = Webhook(public_id=stored.public_id if stored else ids.new_id("whk"), organization_id=actor.organization_id)
+    row.id, row.version, row.enabled, row.paused = 0, 1, True, False
+    row.created_at = row.updated_at = now
+    with session.no_autoflush:
+        drafts.write_to(row, settled)
+    secrets = stored.secrets_valid_at(now) if stored else []
+    row.secrets = [SigningSecret(secret=s.secret, made_by="", created_at=now) for s in secrets] or [
+        SigningSecret(secret=crypto.new_signing_secret(), made_by="", created_at=now)
+    ]
+    row.owner = stored.owner if stored else None
+    return row
+
+
+def _sample(
+    session: Session, actor: Actor, kept: DeliverySettings, event_type: str | None, event: str | None, now: int
+) -> Loaded:
+    if event is not None:
+        past = for_org(session, actor, Event).one(event)
+        if not may_see(actor, past):
+            raise NotFound
+        return Loaded(*(getattr(past, name) for name in Loaded._fields))
+    kind, data = kept.preset.test_type, kept.preset.test_data
+    if event_type is not None:
+        found = session.scalar(
+            select(EventType).where(EventType.organization_id == actor.organization_id, EventType.name == event_type)
+        )
+        if found is None:
+            raise Invalid([Problem("event_type", f"There is no event type {event_type}.")])
+        kind, data = found.name, bytes(found.example)
+    return Loaded(0, ids.new_id("evt"), kind, data, None, None, None, None, None, now, now)
+
+
+def _reason(sample: Loaded, target: Any) -> Reason | None:
+    routed = Routed(sample.type, sample.business_unit_id, None, sample.data, sample.created_at)
+    ignored = {Reason.OWNER_CANNOT_SEE}
+    return next((reason for reason in obstacles(routed, target) if reason not in ignored), None)
+
+
+def _built(kept: DeliverySettings, sample: Loaded, not_sent: Reason | None, now: int) -> Preview:
+    around = surroundings_of([sample], {kept.webhook_id: kept}).get(sample.business_unit_id or 0, build.Surroundings())
+    facts = build.facts_of(sample, around, kept, ids.new_id("dlv"), is_test=False)
+    try:
+        body = build.body_of(facts, kept, now)
+        request = build.request_of(facts, kept, body, now)
+    except ShapeError as error:
+        raise Invalid([Problem("field_mapping", error.message)]) from error
+    lines = build.shown_headers(request, build.secret_names(kept)).decode("utf-8", "surrogateescape").split("\r\n")
+    headers = tuple((name, value.lstrip()) for name, _, value in (line.partition(":") for line in lines))
+    return Preview("POST", request.url.text, headers, body, curl(request.url.text, headers, body), not_sent)
+
+
+def curl(url: str, headers: tuple[tuple[str, str], ...], body: bytes) -> str:
+    """Return a shell command that sends the same request; secrets stand as a variable to fill in."""
+    parts = [f"curl -X POST {shlex.quote(url)}"]
+    for name, value in headers:
+        if name.lower() not in {"host", "content-length"}:
+            text = f"{name}: {value}"
+            masked = MASK in text
+            parts.append(f'-H "{text.replace(MASK, "$POSTROOM_SECRET")}"' if masked else f"-H {shlex.quote(text)}")
+    parts.append(f"--data-binary {shlex.quote(body.decode('utf-8', 'replace'))}")
+    return " \\\n  ".join(parts)

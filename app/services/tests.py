@@ -1,0 +1,142 @@
+"""Test payloads: a real request through the ordinary renderer and sender, one try, no part in health."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app import clock, ids
+from app.core.access import Permission
+from app.core.states import DeliveryKind, DeliveryState
+from app.database import write
+from app.delivery import bell, queue
+from app.delivery.installed import installed
+from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from app.models import Delivery, Event, EventType, Webhook
+from app.services import audit
+from app.services.events import may_see
+from app.services.scope import Actor, for_org
+
+MOST_IN_A_MINUTE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a test sends."""
+
+    type: str
+    data: bytes
+    context: bytes | None = None
+    status: str | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    business_unit_id: int | None = None
+
+
+def preset_test(webhook: Webhook) -> Sample:
+    """The test event of the webhook's preset."""
+    preset = installed().presets.get(webhook.preset) or installed().presets["standard"]
+    return Sample(preset.test_type, preset.test_data)
+
+
+def send(actor: Actor, public_id: str, *, event_type: str | None = None, event: str | None = None) -> str:
+    """Send a test payload and return the delivery's id.
+
+    The preset's test event, unless an `event_type` (its example) or a past `event` is named.
+    """
+    actor.require(Permission.WEBHOOKS)
+    now = clock.now()
+    with write() as session:
+        webhook = for_org(session, actor, Webhook).one(public_id)
+        _throttle(session, webhook, now)
+        sample = _chosen(session, actor, webhook, event_type, event)
+        delivery = make(session, webhook, sample, now)
+        audit.record(session, actor, "webhook.tested", webhook)
+    bell.ring()
+    return delivery
+
+
+def _throttle(session: Session, webhook: Webhook, now: int) -> None:
+    query = select(func.count()).where(
+        Delivery.webhook_id == webhook.id, Delivery.kind == DeliveryKind.TEST, Delivery.created_at > now - 60_000
+    )
+    if (session.scalar(query) or 0) >= MOST_IN_A_MINUTE:
+        raise Unavailable("10 test payloads a minute are the limit. Wait a moment.", retry_after=60)
+
+
+def _chosen(
+    session: Session, actor: Actor, webhook: Webhook, event_type: str | None, event: str | None
+) -> Sample:
+    if event is not None:
+        past = for_org(session, actor, Event).one(event)
+        if not may_see(actor, past):
+            raise NotFound
+        return sample_of(past)
+    if event_type is None:
+        return preset_test(webhook)
+    kind = session.scalar(
+        select(EventType).where(EventType.organization_id == actor.organization_id, EventType.name == event_type)
+    )
+    if kind is None:
+        raise Invalid([Problem("event_type", f"There is no event type {event_type}.")])
+    return Sample(kind.name, bytes(kind.example))
+
+
+def sample_of(event: Event) -> Sample:
+    """A past event as a sample."""
+    return Sample(
+        type=event.type,
+        data=bytes(event.data),
+        context=bytes(event.context) if event.context is not None else None,
+        status=event.status,
+        resource_type=event.resource_type,
+        resource_id=event.resource_id,
+        business_unit_id=event.business_unit_id,
+    )
+
+
+def make(session: Session, webhook: Webhook, sample: Sample, now: int) -> str:
+    """Store a test event and its delivery in the caller's transaction; return the delivery's id."""
+    if webhook.deleted_at is not None:
+        raise Conflict("The webhook was deleted.")
+    event = Event(
+        public_id=ids.new_id("evt"),
+        organization_id=webhook.organization_id,
+        type=sample.type,
+        digest=b"",
+        data=sample.data,
+        context=sample.context,
+        status=sample.status,
+        resource_type=sample.resource_type,
+        resource_id=sample.resource_id,
+        business_unit_id=sample.business_unit_id,
+        is_test=True,
+        occurred_at=now,
+        created_at=now,
+    )
+    session.add(event)
+    session.flush()
+    public_id = ids.new_id("dlv")
+    queue.enqueue(
+        session,
+        [
+            {
+                "public_id": public_id,
+                "organization_id": webhook.organization_id,
+                "event_id": event.id,
+                "webhook_id": webhook.id,
+                "copy": 0,
+                "kind": DeliveryKind.TEST,
+                "by_hand": True,
+                "state": DeliveryState.PENDING,
+                "event_type": sample.type,
+                "url": webhook.url,
+                "attempts_allowed": 1,
+                "next_attempt_at": now,
+                "created_at": now,
+            }
+        ],
+    )
+    return public_id
