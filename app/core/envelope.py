@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -26,7 +27,7 @@ class Company:
     fields: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: one is made for each delivery, and freezing costs 2 µs
 class EventFacts:
     """Everything a body or a header can tell about one delivery of one event. All ids are the public ones.
 
@@ -133,7 +134,12 @@ class TextTemplate:
 def moment(at: int) -> str:
     """Return a moment as RFC 3339 in UTC with milliseconds, for example `2026-11-21T09:00:00.000Z`."""
     seconds, thousandths = divmod(at, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{thousandths:03}Z"
+    return f"{_second(seconds)}.{thousandths:03}Z"
+
+
+@lru_cache(1024)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def compile_envelope(members: Mapping[str, object]) -> Template:

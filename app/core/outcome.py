@@ -46,6 +46,8 @@ _OUR_MEMORY = frozenset({2, 27})
 _OUR_VALIDATION = frozenset({3, 4, 43, 48, 49, 67})
 _ENDED_BY_PEER = frozenset({52, 55, 56})
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
 # libcurl's and OpenSSL's words on the left, ours on the right; the first that occurs is taken.
 _CERTIFICATE = (
     ("self-signed", "self-signed"),
@@ -55,6 +57,7 @@ _CERTIFICATE = (
     ("has expired", "expired"),
     ("not yet valid", "not valid yet"),
     ("subject name", "made out for another host"),
+    ("common name", "made out for another host"),
     ("too weak", "signed in an outdated way"),
     ("too small", "its key is too short"),
     ("unsuitable certificate purpose", "not made for servers"),
@@ -340,7 +343,7 @@ def _tls_sentence(facts: Facts) -> str:
 
 
 def _status_sentence(status: int, fields: tuple[tuple[bytes, bytes], ...], now_at: int) -> str:
-    if 300 <= status < 400:
+    if status in _REDIRECTS:
         location = next(iter(_values(fields, b"location")), b"")
         where = "".join(c for c in location.decode("latin-1") if c.isascii() and c.isprintable())[:LOCATION_SHOWN]
         return f"{status}, not followed; it points to {where}" if where else f"{status}, not followed"

@@ -1,4 +1,17 @@
-"""Presets: how a family of receivers wants its webhooks. Read from TOML; nothing here knows any of them by name."""
+"""Presets: how a family of receivers wants its webhooks. Read from TOML; nothing here knows any of them by name.
+
+The tables of a preset file:
+
+    title, summary, order   the card: its name, a sentence, its place
+    [envelope]              members around the selection, in order; without it the selection is the body
+    [headers]               name = text with placeholders; a Content-Type here holds while the body is JSON
+    [signature]             scheme, a table of signatures.toml; header, when it isn't the scheme's own
+    [retry]                 timeout and delays in seconds, jitter from 0 to 1, on_exhausted = "keep" or "disable"
+    [require]               https, business_units, content_type = the sentence that says why it is insisted on
+    [defaults]              any setting of a webhook, as the API calls it
+    [ask]                   password = the label under which the form asks for a basic password alone
+    [test]                  type and data of the test event
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _PAIR = re.compile(r"""(?<![^?&;\s"'])([^?&;=\s"'<>#]{1,100})=([^&;#\s"'<>]+)"""
 def shown_headers(headers: Sequence[tuple[str, str]], secret_names: Collection[str]) -> list[tuple[str, str]]:
     """Return the headers as they may be shown; `secret_names`, in any case, are masked beside the usual ones."""
     secret = SECRET_HEADERS | {name.lower() for name in secret_names}
-    return [(name, _masked(value) if name.lower() in secret else redacted(value)) for name, value in headers]
+    return [(name, masked(value) if name.lower() in secret else redacted(value)) for name, value in headers]
 
 
 def redacted(text: str) -> str:
@@ -43,7 +43,7 @@ def redacted(text: str) -> str:
     return _PAIR.sub(_masked_pair, text)
 
 
-def _masked(value: str) -> str:
+def masked(value: str) -> str:
     """A secret's value: empty stays empty, and the way of signing in may be seen ("Basic ••••")."""
     if not value:
         return value

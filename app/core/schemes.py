@@ -6,6 +6,7 @@ import base64
 import hmac
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -33,9 +34,18 @@ class KeyUnusableError(ValueError):
 
 
 class _Algorithm(Protocol):
-    def key_problem(self, key: bytes) -> str | None: ...
+    def key_problem(self, key: bytes, /) -> str | None: ...
     def sign(self, key: bytes, message: bytes) -> bytes: ...
     def verifies(self, key: bytes, message: bytes, signature: bytes) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyForm:
+    """How a secret becomes a key, and how many bytes a new one must have."""
+
+    decode: Callable[[str], bytes]
+    shortest: int
+    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class Scheme:
     """How a body is signed and where the signature stands. `signs` is the text in front of the body."""
 
     name: str
-    key: Callable[[str], bytes]
+    key: KeyForm
     algorithm: _Algorithm
     signs: str
     write: Callable[[bytes], str]
@@ -74,12 +84,16 @@ def filled(template: str, event_id: str, seconds: str) -> str:
     return template.replace(SECONDS, seconds).replace(EVENT_ID, event_id)
 
 
-def key_problem(scheme: Scheme, key: str) -> str | None:
-    """Return why a secret can't be used with this scheme, in a sentence; None: it can."""
+def key_problem(scheme: Scheme, secret: str) -> str | None:
+    """Return why a new secret can't be used with this scheme, in a sentence; None: it can."""
     try:
-        return scheme.algorithm.key_problem(scheme.key(key))
+        key = scheme.key.decode(secret)
     except KeyUnusableError as error:
         return str(error)
+    shortest, longest = scheme.key.shortest, scheme.key.longest
+    if not shortest <= len(key) <= longest:
+        return f"The secret must be {shortest} to {longest} bytes long{', without its prefix' if shortest > 1 else ''}."
+    return scheme.algorithm.key_problem(key)
 
 
 def public_key(secret: str) -> str:
@@ -136,14 +150,12 @@ def _template(table: Table, key: str, text: str, known: set[str]) -> str:
     return text
 
 
+@lru_cache(1024)
 def _after_prefix(secret: str) -> bytes:
     try:
-        key = base64.b64decode(secret.rpartition("_")[2], validate=True)
+        return base64.b64decode(secret.rpartition("_")[2], validate=True)
     except ValueError:
         raise KeyUnusableError("What follows the secret's prefix must be base64.") from None
-    if not 24 <= len(key) <= 64:  # Standard Webhooks 1.0.0
-        raise KeyUnusableError("The secret must be 24 to 64 bytes long, in base64 behind its prefix.")
-    return key
 
 
 def _as_shown(secret: str) -> bytes:
@@ -151,8 +163,8 @@ def _as_shown(secret: str) -> bytes:
 
 
 class _Hmac:
-    def key_problem(self, key: bytes) -> str | None:
-        return None if key else "The secret is empty."
+    def key_problem(self, _key: bytes, /) -> str | None:
+        return None
 
     def sign(self, key: bytes, message: bytes) -> bytes:
         return hmac.digest(key, message, "sha256")
@@ -164,7 +176,7 @@ class _Hmac:
 class _Ed25519:
     """RFC 8032. A key is the seed and the public half, 64 bytes; the public half alone can verify."""
 
-    def key_problem(self, key: bytes) -> str | None:
+    def key_problem(self, key: bytes, /) -> str | None:
         if len(key) != 64:
             return "The key must be 64 bytes in base64: the seed, then the public key."
         if Ed25519PrivateKey.from_private_bytes(key[:32]).public_key().public_bytes_raw() != key[32:]:
@@ -193,7 +205,7 @@ def _choice(table: Table, key: str, known: Mapping[str, _T]) -> _T:
 
 _ED25519 = _Ed25519()
 _ALGORITHMS: dict[str, _Algorithm] = {"hmac-sha256": _Hmac(), "ed25519": _ED25519}
-_KEYS: dict[str, Callable[[str], bytes]] = {"base64": _after_prefix, "text": _as_shown}
+_KEYS = {"base64": KeyForm(_after_prefix, 24, 64), "text": KeyForm(_as_shown, 1, 512)}
 _ENCODINGS: dict[str, tuple[Callable[[bytes], str], Callable[[str], bytes]]] = {
     "base64": (
         lambda signature: base64.b64encode(signature).decode(),

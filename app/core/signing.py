@@ -75,7 +75,8 @@ def sign(
     message = scheme.message(event_id, seconds, body)
     live = keys if scheme.join is not None else keys[:1]
     signatures = [
-        scheme.value.replace(SIGNATURE, scheme.write(scheme.algorithm.sign(scheme.key(key), message))) for key in live
+        scheme.value.replace(SIGNATURE, scheme.write(scheme.algorithm.sign(scheme.key.decode(key), message)))
+        for key in live
     ]
     lines = [(name, filled(value, event_id, seconds)) for name, value in scheme.headers]
     value = filled(scheme.before, event_id, seconds) + (scheme.join or "").join(signatures)
@@ -179,7 +180,7 @@ def _judge_signature(
 ) -> Step:
     def made_with(key: str, of: bytes) -> bool:
         message = scheme.message(claim.event_id, claim.seconds, of)
-        usable = scheme.key(key)
+        usable = scheme.key.decode(key)
         return any(scheme.algorithm.verifies(usable, message, signature) for signature in claim.signatures)
 
     for number, key in enumerate(keys):

@@ -48,9 +48,13 @@ class Url:
     @property
     def text(self) -> str:
         """The canonical spelling, as it is stored and dialled."""
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+    @property
+    def authority(self) -> str:
+        """Host and, unless it is the scheme's own, port: what the Host header says."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}"
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def host_is_literal(self) -> bool:

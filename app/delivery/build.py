@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app import __version__
 from app.core import shaping, signing
-from app.core.redaction import MASK
+from app.core.redaction import masked
 from app.core.shaping import Company, EventFacts
 from app.delivery.queue import Loaded, SentBodyRow
 from app.delivery.settings import DeliverySettings
@@ -53,9 +52,7 @@ def body_of(facts: EventFacts, settings: DeliverySettings, now: int) -> bytes:
     return shaping.shape(facts, settings.shape, now)
 
 
-def request_of(
-    facts: EventFacts, settings: DeliverySettings, body: bytes, now: int, *, fresh: bool = False
-) -> Request:
+def request_of(facts: EventFacts, settings: DeliverySettings, body: bytes, now: int, *, fresh: bool = False) -> Request:
     """Return the request for `body`, signed with the second of `now`. `fresh`: on a new connection."""
     assert settings.url is not None, "a blocked URL is never built for"
     return Request(
@@ -83,22 +80,16 @@ def _headers(facts: EventFacts, settings: DeliverySettings, body: bytes, now: in
     return headers
 
 
-def shown_headers(request: Request, secret_names: Sequence[str]) -> bytes:
+def shown_headers(request: Request, settings: DeliverySettings) -> bytes:
     """Return the request's headers as the log keeps them: as sent, with credentials masked."""
-    secret = {"authorization", *(name.lower() for name in secret_names)}
-    lines = request.head.decode("ascii").split("\r\n")[1:-2]
-    return "\r\n".join([_masked(line) if line.partition(":")[0].lower() in secret else line for line in lines]).encode()
-
-
-def _masked(line: str) -> str:
-    name, _, value = line.partition(": ")
-    scheme, blank, _ = value.partition(" ")
-    return f"{name}: {scheme} {MASK}" if name.lower() == "authorization" and blank else f"{name}: {MASK}"
-
-
-def secret_names(settings: DeliverySettings) -> list[str]:
-    """The names of headers whose values the log must not keep."""
-    return [settings.authorization[0]] if settings.authorization else []
+    secret = settings.secret_headers
+    lines = [f"Host: {request.url.authority}"]
+    for name, value in request.headers:
+        if name.lower() in secret:
+            value = masked(value)
+        lines.append(f"{name}: {value}" if value else f"{name}:")
+    lines.append(f"Content-Length: {len(request.body)}")
+    return "\r\n".join(lines).encode()
 
 
 def sent_body(event: Loaded, body: bytes) -> SentBodyRow:

@@ -16,9 +16,7 @@ from app.delivery.settings import DeliverySettings
 from app.models import BusinessUnit, Company
 
 
-def surroundings_of(
-    events: Iterable[Loaded], settings: Mapping[int, DeliverySettings]
-) -> dict[int, Surroundings]:
+def surroundings_of(events: Iterable[Loaded], settings: Mapping[int, DeliverySettings]) -> dict[int, Surroundings]:
     """Return, by business unit, what the events' payloads may say about it. Companies only where one asks for them."""
     units = {event.business_unit_id for event in events if event.business_unit_id is not None}
     if not units:
@@ -26,7 +24,7 @@ def surroundings_of(
     wants_companies = any(kept.shape.extra_fields for kept in settings.values())
     with read() as session:
         query = select(BusinessUnit.id, BusinessUnit.external_id).where(BusinessUnit.id.in_(units))
-        names = dict(session.execute(query).tuples().all())
+        names = dict(session.execute(query).all())
         companies = _companies(units) if wants_companies else {}
     return {unit: Surroundings(name, tuple(companies.get(unit, ()))) for unit, name in names.items()}
 

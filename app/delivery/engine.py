@@ -28,6 +28,7 @@ from app.delivery.transfer import Request
 BATCH = 500
 RESULTS_AT_ONCE = 256
 RIPE_AFTER_S = 0.010
+RIPE_UNDER_LOAD_S = 0.100
 LINGER_S = 1.0
 LEASE_MARGIN_MS = 30_000
 START_MARGIN_MS = 10_000
@@ -151,14 +152,13 @@ class Engine:
         return 50
 
     def _results_are_ripe(self) -> bool:
+        """Whether to write now: at once when nothing else is to be done, in large batches under load."""
         if not self._judged:
             return False
-        nothing_left = not self._flights and not self._in_hand
-        return (
-            nothing_left
-            or len(self._judged) >= RESULTS_AT_ONCE
-            or time.monotonic() - self._judged_since >= RIPE_AFTER_S
-        )
+        if len(self._judged) >= RESULTS_AT_ONCE or not (self._flights or self._in_hand):
+            return True
+        waited = time.monotonic() - self._judged_since
+        return waited >= (RIPE_UNDER_LOAD_S if self._in_hand else RIPE_AFTER_S)
 
     # --- take
 

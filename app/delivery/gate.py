@@ -24,12 +24,14 @@ Ends = tuple[str, int, str, int]
 class Connection:
     """One that passed the gate, and may be used again."""
 
-    __slots__ = ("_poll", "descriptor", "ends", "tls_version")
+    __slots__ = ("_poll", "descriptor", "ends", "tls_records", "tls_version")
 
     def __init__(self, descriptor: int, ends: Ends, tls_version: str | None) -> None:
         self.descriptor = descriptor
         self.ends = ends
         self.tls_version = tls_version
+        self.tls_records = 0
+        """Bytes of the TLS records that OpenSSL has opened so far."""
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN | select.POLLRDHUP)
 
@@ -37,8 +39,12 @@ class Connection:
         """Whether nothing waits to be read: neither bytes nobody asked for, nor the end of the connection.
 
         libcurl looks at idle connections at most once a second, and takes what it finds later for the answer.
+        OpenSSL reads ahead, so on an encrypted connection something may wait where no look at the socket finds
+        it: then the kernel has received more than was opened.
         """
-        return not self._poll.poll(0)
+        if self._poll.poll(0):
+            return False
+        return self.tls_version is None or bytes_received(self.descriptor) == self.tls_records
 
 
 class Gate:
@@ -70,13 +76,14 @@ class Gate:
             return "an address of this machine"
         return rule
 
-    def learn(self, descriptor: int, ends: Ends, tls_version: str | None) -> None:
+    def learn(self, descriptor: int, ends: Ends, tls_version: str | None) -> Connection:
         """Remember a fresh connection. A descriptor's older connection is gone: the number was free again."""
         before = self._by_descriptor.get(descriptor)
         if before is not None and self._by_ends.get(before.ends) is before:
             del self._by_ends[before.ends]
         connection = Connection(descriptor, ends, tls_version)
         self._by_descriptor[descriptor] = self._by_ends[ends] = connection
+        return connection
 
     def known(self, ends: Ends) -> Connection | None:
         """Return the connection with these ends, if it passed before."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from app import ids, logs
@@ -24,18 +25,29 @@ WORDS = {
 }
 
 
+_lane = Lane.__table__
+_lanes = select(_lane.c.webhook_id, *[_lane.c[name] for name in _FIELDS]).where(
+    _lane.c.webhook_id.in_(bindparam("webhooks", expanding=True))
+)
+_keep_lane = update(_lane).where(_lane.c.webhook_id == bindparam("lane"))
+_keep_lane = _keep_lane.values({_lane.c[name]: bindparam(f"new_{name}") for name in _FIELDS})
+
+
 def fold(session: Session, seen: Mapping[int, Sequence[Seen]], now: int) -> list[int]:
     """Fold each webhook's results into its lane; return the webhooks whose lane is shut now."""
+    connection = session.connection()
     shut: list[int] = []
-    for lane in session.scalars(select(Lane).where(Lane.webhook_id.in_(list(seen)))):
-        before = health_of(lane)
-        after, _ = rules.fold(before, seen[lane.webhook_id], now)
-        if after.last_success_at and after.failures_in_row == 0 and before.failing_since is not None:
-            close_notices(session, lane.webhook_id, now)
-        for name in _FIELDS:
-            setattr(lane, name, getattr(after, name))
+    changed: list[dict[str, Any]] = []
+    for webhook_id, *values in connection.execute(_lanes, {"webhooks": list(seen)}):
+        before = Health(*values)
+        after, _ = rules.fold(before, seen[webhook_id], now)
+        if before.failing_since is not None and after.failing_since is None:
+            close_notices(session, webhook_id, now)
+        changed.append({"lane": webhook_id, **{f"new_{name}": getattr(after, name) for name in _FIELDS}})
         if after.shut_until > now:
-            shut.append(lane.webhook_id)
+            shut.append(webhook_id)
+    if changed:
+        connection.execute(_keep_lane, changed)
     return shut
 
 

@@ -8,15 +8,23 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Insert, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.database import read, write
+from app.database import insert_many, read, write
 from app.faults import fault
 from app.models import Attempt, Delivery, Event, Lane, SentBody
 
@@ -25,6 +33,13 @@ delivery = Delivery.__table__
 attempt = Attempt.__table__
 lane = Lane.__table__
 sent_body = SentBody.__table__
+
+# Written out, not bound: SQLite uses a partial index only for a condition it can read in the statement.
+PENDING = text("delivery.state = 'pending'")
+SENDING = text("delivery.state = 'sending'")
+BY_HAND = text("delivery.by_hand")
+SUSPECT = text("delivery.interruptions >= 2")
+NO_SUSPECT = text("delivery.interruptions < 2")
 
 MOST_INTERRUPTIONS = 3
 AFTER_SECOND_INTERRUPTION_MS = 10_000
@@ -59,8 +74,7 @@ class Claim(NamedTuple):
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a claimed delivery moves on; deliveries that end alike are moved by one statement."""
 
     state: DeliveryState
@@ -71,8 +85,7 @@ class Ending:
     is_free: bool = False  # the attempt doesn't use the budget
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A claim with its ending, its attempt's row and the body that was sent."""
 
     claim: Claim
@@ -96,9 +109,45 @@ class SentBodyRow(NamedTuple):
 
 
 def enqueue(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert deliveries, pending or skipped, in the caller's transaction."""
-    if rows:
-        session.connection().execute(insert(delivery), rows)
+    """Insert deliveries, pending or skipped, in the caller's transaction; made with `new_row`."""
+    insert_many(session.connection(), "delivery", rows)
+
+
+def new_row(
+    *,
+    public_id: str,
+    organization_id: int,
+    event_id: int,
+    webhook_id: int,
+    event_type: str,
+    url: str,
+    attempts_allowed: int,
+    now: int,
+    reason: Reason | None = None,
+    kind: DeliveryKind = DeliveryKind.NORMAL,
+    copy: int = 0,
+    by_hand: bool = False,
+) -> dict[str, Any]:
+    """Return the row of a new delivery: due at once, or skipped when there is a reason."""
+    return {
+        "public_id": public_id,
+        "organization_id": organization_id,
+        "event_id": event_id,
+        "webhook_id": webhook_id,
+        "copy": copy,
+        "kind": kind.value,
+        "by_hand": by_hand,
+        "state": S.PENDING.value if reason is None else S.SKIPPED.value,
+        "reason": None if reason is None else reason.value,
+        "event_type": event_type,
+        "url": url,
+        "attempt_count": 0,
+        "interruptions": 0,
+        "attempts_allowed": attempts_allowed,
+        "next_attempt_at": now if reason is None else None,
+        "created_at": now,
+        "finished_at": None if reason is None else now,
+    }
 
 
 # --- claiming
@@ -152,9 +201,9 @@ _due = (
     select(delivery.c.id)
     .where(
         delivery.c.webhook_id == bindparam("webhook"),
-        delivery.c.state == S.PENDING,
+        PENDING,
         delivery.c.next_attempt_at <= bindparam("now"),
-        delivery.c.interruptions < 2,  # suspects have a claim of their own
+        NO_SUSPECT,  # suspects have a claim of their own
     )
     .order_by(delivery.c.next_attempt_at, delivery.c.id)
     .limit(bindparam("share"))
@@ -164,10 +213,10 @@ _due = (
 _due_by_hand = (
     select(delivery.c.id)
     .where(
-        delivery.c.state == S.PENDING,
-        delivery.c.by_hand,
+        PENDING,
+        BY_HAND,
         delivery.c.next_attempt_at <= bindparam("now"),
-        delivery.c.interruptions < 2,
+        NO_SUSPECT,
     )
     .order_by(delivery.c.id)
     .limit(bindparam("share"))
@@ -177,8 +226,8 @@ _due_by_hand = (
 _due_suspect = (
     select(delivery.c.id)
     .where(
-        delivery.c.state == S.PENDING,
-        delivery.c.interruptions >= 2,
+        PENDING,
+        SUSPECT,
         delivery.c.next_attempt_at <= bindparam("now"),
     )
     .order_by(delivery.c.id)
@@ -227,14 +276,17 @@ def claim_suspect(now: int, lease_ms: int) -> list[Claim]:
     return _claim_few(_claim_suspect, {"now": now}, now + lease_ms)
 
 
-_any_by_hand = select(select(delivery.c.id).where(delivery.c.state == S.PENDING, delivery.c.by_hand).exists())
-_any_suspect = select(select(delivery.c.id).where(delivery.c.state == S.PENDING, delivery.c.interruptions >= 2).exists())
+_special_waiting = select(
+    select(delivery.c.id).where(PENDING, BY_HAND).exists(),
+    select(delivery.c.id).where(PENDING, SUSPECT).exists(),
+)
 
 
 def special_waiting() -> tuple[bool, bool]:
     """Return whether anything asked for by hand, and whether any suspect, is pending."""
     with read() as session:
-        return bool(session.scalar(_any_by_hand)), bool(session.scalar(_any_suspect))
+        by_hand, suspects = session.execute(_special_waiting).one()
+    return bool(by_hand), bool(suspects)
 
 
 def _claim_few(statement: Any, values: dict[str, int], until: int) -> list[Claim]:
@@ -287,9 +339,7 @@ def finish(session: Session, finished: Sequence[Finished], now: int) -> set[int]
     for (ending, lease), items in groups.items():
         moved.update(connection.scalars(_finish_statement(ending), _finish_values(ending, lease, items, now)))
     _record_bodies(connection, finished)
-    ours = [item.attempt for item in finished if item.claim.id in moved]
-    if ours:
-        connection.execute(insert(attempt), ours)
+    insert_many(connection, "attempt", [item.attempt for item in finished if item.claim.id in moved])
     for item in finished:
         if item.claim.id not in moved:
             _complete_late(connection, item)
@@ -316,7 +366,7 @@ def _build_finish(*, is_free: bool) -> Any:
         .where(
             delivery.c.id.in_(bindparam("ids", expanding=True)),
             delivery.c.lease_id == bindparam("lease"),
-            delivery.c.state == S.SENDING,
+            SENDING,
         )
         .values(values)
         .returning(delivery.c.id)
@@ -379,7 +429,7 @@ def hand_back(claims: Collection[Claim]) -> None:
         for lease, ids in by_lease.items():
             session.execute(
                 update(delivery)
-                .where(delivery.c.id.in_(ids), delivery.c.lease_id == lease, delivery.c.state == S.SENDING)
+                .where(delivery.c.id.in_(ids), delivery.c.lease_id == lease, SENDING)
                 .values(state=S.PENDING, attempt_count=delivery.c.attempt_count - 1, **_RELEASED)
             )
 
@@ -398,14 +448,20 @@ def release_lapsed(now: int, *, all_of_them: bool = False) -> list[int]:
             lapsed = _lapsed(session, now, all_of_them=all_of_them)
             if not lapsed:
                 return failed
-            session.execute(insert(attempt), [_interrupted_row(row, now) for row in lapsed])
+            insert_many(session.connection(), "attempt", [_interrupted_row(row, now) for row in lapsed])
             fault("release.middle")
             failed += _release(session, lapsed, now)
 
 
 def _lapsed(session: Session, now: int, *, all_of_them: bool) -> Sequence[Any]:
-    columns = (delivery.c.id, delivery.c.attempt_count, delivery.c.interruptions, delivery.c.url, delivery.c.leased_until)
-    query = select(*columns).where(delivery.c.state == S.SENDING).limit(SLICE).with_for_update(skip_locked=True)
+    columns = (
+        delivery.c.id,
+        delivery.c.attempt_count,
+        delivery.c.interruptions,
+        delivery.c.url,
+        delivery.c.leased_until,
+    )
+    query = select(*columns).where(SENDING).limit(SLICE).with_for_update(skip_locked=True)
     if not all_of_them:
         query = query.where(delivery.c.leased_until < now)
     return session.execute(query).all()
@@ -415,13 +471,15 @@ def _interrupted_row(row: Any, now: int) -> dict[str, Any]:
     return {
         "delivery_id": row.id,
         "number": row.attempt_count,
-        "outcome": Outcome.INTERRUPTED,
-        "error": ErrorClass.INTERRUPTED,
+        "outcome": Outcome.INTERRUPTED.value,
+        "error": ErrorClass.INTERRUPTED.value,
         "message": "The server stopped during the request; the receiver may have got it.",
         "started_at": now,
         "duration_ms": 0,
         "url": row.url,
         "request_headers": b"",
+        "truncated": False,
+        "late": False,
     }
 
 
@@ -444,7 +502,7 @@ def _release(session: Session, lapsed: Sequence[Any], now: int) -> list[int]:
             ending = {"state": S.PENDING, "next_attempt_at": now + wait}
         session.execute(
             update(delivery)
-            .where(delivery.c.id.in_(ids), delivery.c.state == S.SENDING)
+            .where(delivery.c.id.in_(ids), SENDING)
             .values(interruptions=interruptions, last_error=ErrorClass.INTERRUPTED, **ending, **_RELEASED)
         )
     return failed
@@ -457,7 +515,7 @@ def cancel(session: Session, ids: Collection[int], reason: Reason, detail: str |
     """Cancel those of `ids` that are waiting; return which were."""
     move = (
         update(delivery)
-        .where(delivery.c.id.in_(ids), delivery.c.state == S.PENDING)
+        .where(delivery.c.id.in_(ids), PENDING)
         .values(state=S.CANCELED, reason=reason, detail=detail, finished_at=now, next_attempt_at=None)
         .returning(delivery.c.id)
     )
@@ -469,7 +527,7 @@ def cancel_waiting(webhook_id: int, reason: Reason, detail: str | None, now: int
     canceled = 0
     while True:
         with write() as session:
-            query = select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, delivery.c.state == S.PENDING)
+            query = select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, PENDING)
             ids = session.scalars(query.limit(SLICE)).all()
             canceled += len(cancel(session, ids, reason, detail, now)) if ids else 0
         if len(ids) < SLICE:
@@ -480,7 +538,7 @@ def hasten(session: Session, ids: Iterable[int], now: int) -> set[int]:
     """Make waiting deliveries due now, because a person asked; return which were waiting."""
     move = (
         update(delivery)
-        .where(delivery.c.id.in_(list(ids)), delivery.c.state == S.PENDING)
+        .where(delivery.c.id.in_(list(ids)), PENDING)
         .values(next_attempt_at=now, by_hand=True)
         .returning(delivery.c.id)
     )
@@ -512,15 +570,13 @@ def requeue(session: Session, ids: Iterable[int], now: int) -> set[int]:
 
 def count_pending(session: Session, webhook_id: int) -> int:
     """Return how many deliveries wait for a webhook, counting no further than 10,000."""
-    waiting_ones = (
-        select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, delivery.c.state == S.PENDING).limit(10_000)
-    )
+    waiting_ones = select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, PENDING).limit(10_000)
     return session.scalar(select(func.count()).select_from(waiting_ones.subquery())) or 0
 
 
 def count_sending(session: Session, webhook_id: int) -> int:
     """Return how many requests to a webhook are under way."""
-    query = select(func.count()).where(delivery.c.state == S.SENDING, delivery.c.webhook_id == webhook_id)
+    query = select(func.count()).where(SENDING, delivery.c.webhook_id == webhook_id)
     return session.scalar(query.select_from(delivery)) or 0
 
 

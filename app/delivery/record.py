@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app import logs
 from app.core.health import Seen
@@ -31,8 +30,7 @@ _TROUBLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """An attempt that has ended: what was claimed, what came of it, and what was sent (None: nothing)."""
 
     claim: Claim
@@ -94,13 +92,13 @@ def _finished(judged: Judged, decision: Decision, now: int) -> Finished:
 
 def _attempt(judged: Judged) -> dict[str, Any]:
     result, request = judged.result, judged.request
-    sent = build.shown_headers(request, build.secret_names(judged.settings)) if request else b""
+    sent = build.shown_headers(request, judged.settings) if request else b""
     return {
         "delivery_id": judged.claim.id,
         "number": judged.claim.number,
-        "outcome": result.outcome,
+        "outcome": result.outcome.value,
         "status": result.status,
-        "error": result.error,
+        "error": None if result.error is None else result.error.value,
         "message": result.message or None,
         "started_at": result.started_at,
         "duration_ms": round(result.timings.total_ms),

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -244,6 +245,7 @@ class Resolver:
             self.on_ready()
 
 
+@lru_cache(4096)
 def _is_literal(host: str) -> bool:
     try:
         ip_address(host)

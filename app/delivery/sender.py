@@ -165,7 +165,8 @@ class Sender:
                 continue
             if descriptor in self._resting:  # bytes or an end that nobody waits for: the gate will see it
                 self._forget(descriptor)
-                self._epoll.unregister(descriptor)
+                with contextlib.suppress(OSError):  # closed since the wait
+                    self._epoll.unregister(descriptor)
                 continue
             mask = (pycurl.CSELECT_IN if events & select.EPOLLIN else 0) | (
                 pycurl.CSELECT_OUT if events & select.EPOLLOUT else 0
@@ -182,9 +183,9 @@ class Sender:
         """Take down what has received megabytes without an answer: an endless chunk extension reaches no callback."""
         self._guard_at = now + GUARD_EVERY_S
         for handle, transfer in list(self._flights.items()):
-            if transfer.descriptor is None or now - transfer.began < GUARD_EVERY_S:
+            if transfer.connection is None or now - transfer.began < GUARD_EVERY_S:
                 continue
-            received = bytes_received(transfer.descriptor)
+            received = bytes_received(transfer.connection.descriptor)
             if transfer.baseline is None:
                 transfer.baseline = received  # a connection that was used before starts to count at the first look
             if received - transfer.baseline > MOST_RECEIVED:

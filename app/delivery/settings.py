@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from app.core import urls
 from app.core.presets import Preset
+from app.core.redaction import SECRET_HEADERS
 from app.core.retry import RetryPolicy
 from app.core.shaping import Shape
 from app.core.schemes import Scheme
@@ -60,6 +61,7 @@ class DeliverySettings:
     verify_ssl: bool
     ca: bytes | None
     client_certificate: bytes | None
+    secret_headers: frozenset[str]  # lower case: whose values no log may show
 
     def keys_at(self, now: int) -> list[str]:
         """The secrets to sign with at `now`, newest first."""
@@ -121,6 +123,7 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
     surroundings = installed()
     preset = surroundings.presets.get(webhook.preset) or surroundings.presets["standard"]
     url, blocked = _address(webhook.url, preset)
+    signs_in = authorization(webhook.auth)
     return DeliverySettings(
         webhook_id=webhook.id,
         public_id=webhook.public_id,
@@ -146,7 +149,7 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
         scheme=surroundings.schemes[webhook.scheme] if webhook.scheme else None,
         signature_header=webhook.signature_header,
         keys=tuple(Key(secret.secret, secret.expires_at) for secret in webhook.secrets),
-        authorization=authorization(webhook.auth),
+        authorization=signs_in,
         headers=tuple(orjson.loads(webhook.headers).items()) if webhook.headers else (),
         retry=webhook.retry,
         success_codes=tuple(webhook.success_codes),
@@ -156,6 +159,7 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
         verify_ssl=webhook.verify_ssl,
         ca=webhook.ca.encode() if webhook.ca else None,
         client_certificate=webhook.client_certificate.encode() if webhook.client_certificate else None,
+        secret_headers=SECRET_HEADERS | ({signs_in[0].lower()} if signs_in else frozenset()),
     )
 
 

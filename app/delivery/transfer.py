@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from app.core.addresses import Allowed
     from app.core.urls import Url
-    from app.delivery.gate import Gate
+    from app.delivery.gate import Connection, Gate
 
 CAP = 64 * 1024
 MOST_SOCKETS = 16
@@ -127,7 +127,7 @@ class Transfer:
         self.request = request
         self.addresses = addresses
         self.started_at = clock.now()
-        self.took_ms = took_ms
+        self._dns_ms = self._before_ms = took_ms
         self.redialled = False
         self._begin()
         self.refused, self.lasting = self._refusal()
@@ -138,9 +138,9 @@ class Transfer:
     def redial(self) -> bool:
         """Make ready for the same attempt on a fresh connection, with the time that is left; False: it cannot."""
         self.redialled = True
-        self.took_ms += (time.monotonic() - self.began) * 1000
+        self._before_ms += (time.monotonic() - self.began) * 1000
         self._begin()
-        return self._set_options(max(1, self.request.timeout_ms - int(self.took_ms)), fresh=True)
+        return self._set_options(max(1, self.request.timeout_ms - int(self._before_ms)), fresh=True)
 
     def facts(self, code: int, text: str, *, removed_late: bool = False) -> Facts:
         """Return what this attempt left behind; `code` and `text` are libcurl's."""
@@ -170,14 +170,16 @@ class Transfer:
         )
 
     def release(self) -> None:
-        """Let go of the request; a handle with settings of one webhook alone forgets them."""
+        """Let go of request and connection; a handle with settings of one webhook alone forgets them."""
+        if self.connection is not None:
+            self.connection.tls_records += self._tls_records
         self._body = b""
         if not self._settled:
             self.settle()
 
     def _begin(self) -> None:
         self.began = time.monotonic()
-        self.descriptor: int | None = None
+        self.connection: Connection | None = None
         self.baseline: int | None = None
         self.passed = False
         self.again = False
@@ -187,6 +189,7 @@ class Transfer:
         self.local: str | None = None
         self.peer: str | None = None
         self.tls_version: str | None = None
+        self._tls_records = 0
         self.received = 0
         self.body_capped = False
         self._opened: list[tuple[int, int]] = []
@@ -232,7 +235,7 @@ class Transfer:
                 handle.setopt(pycurl.TIMEOUT_MS, left_ms)
                 handle.setopt(pycurl.CONNECTTIMEOUT_MS, min(CONNECT_LIMIT_MS, left_ms))
                 handle.setopt(pycurl.FRESH_CONNECT, fresh)
-                handle.setopt(pycurl.VERBOSE, url.is_https)  # the only way to learn the TLS version
+                handle.setopt(pycurl.VERBOSE, url.is_https)  # for `_take_note`
                 self._limits = limits
             if not request.verify_ssl or request.ca or request.client_certificate:
                 self._set_own_tls()
@@ -311,13 +314,12 @@ class Transfer:
         """Find the connection's descriptor: among those just opened, or as one that is still clean."""
         for descriptor, family in self._opened:
             if local_end(descriptor, family) == ends[:2]:
-                self.descriptor, self.baseline = descriptor, 0
-                self._gate.learn(descriptor, ends, self.tls_version)
+                self.connection, self.baseline = self._gate.learn(descriptor, ends, self.tls_version), 0
                 return True
         known = self._gate.known(ends)
         if known is None or ends[2] not in self.addresses or not known.is_silent():
             return False
-        self.descriptor, self.tls_version = known.descriptor, known.tls_version
+        self.connection, self.tls_version = known, known.tls_version
         return True
 
     def _take_body(self, chunk: bytes) -> int | None:
@@ -339,7 +341,11 @@ class Transfer:
         return None
 
     def _take_note(self, kind: int, text: bytes) -> None:
-        if kind == pycurl.INFOTYPE_TEXT and text.startswith(b"SSL connection using "):
+        """Follow a TLS connection: its version, and how much of what came in was opened (RFC 8446 §5.1)."""
+        if kind == pycurl.INFOTYPE_SSL_DATA_IN:
+            if len(text) == 5 and text[1] == 3:  # the header of a record: type, version 3.x, length
+                self._tls_records += 5 + (text[3] << 8) + text[4]
+        elif kind == pycurl.INFOTYPE_TEXT and text.startswith(b"SSL connection using "):
             self.tls_version = text.split(b" ", 4)[3].decode("ascii", "replace")
 
     def _blame(self, problem: BaseException) -> None:
@@ -348,15 +354,15 @@ class Transfer:
     def _timings(self) -> Timings:
         """libcurl counts each moment from the start of the transfer; people want the length of each step."""
         getinfo = self.handle.getinfo
-        total = getinfo(pycurl.TOTAL_TIME_T) / 1000
+        total = self._before_ms + getinfo(pycurl.TOTAL_TIME_T) / 1000
         if not self.passed:
-            return Timings(dns_ms=self.took_ms, total_ms=self.took_ms + total)
+            return Timings(self._dns_ms, 0.0, 0.0, 0.0, total)
         first_byte = getinfo(pycurl.STARTTRANSFER_TIME_T) / 1000
         if not self._opened:
-            return Timings(self.took_ms, 0.0, 0.0, first_byte, self.took_ms + total)
+            return Timings(self._dns_ms, 0.0, 0.0, first_byte, total)
         connect = getinfo(pycurl.CONNECT_TIME_T) / 1000
         tls = max(0.0, getinfo(pycurl.APPCONNECT_TIME_T) / 1000 - connect)
-        return Timings(self.took_ms, connect, tls, first_byte, self.took_ms + total)
+        return Timings(self._dns_ms, connect, tls, first_byte, total)
 
 
 @lru_cache(maxsize=4096)

@@ -80,11 +80,10 @@ class Attempt(Model):
     """One request of a delivery: what was sent and what came back. Written once."""
 
     __tablename__ = "attempt"
-    __table_args__ = (UniqueConstraint("delivery_id", "number"),)
+    __table_args__ = ({"sqlite_with_rowid": False},)  # one tree instead of a table and an index
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
-    number: Mapped[int]
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
     outcome: Mapped[Outcome] = mapped_column(text_enum(Outcome))
     status: Mapped[int | None]
     error: Mapped[ErrorClass | None] = mapped_column(text_enum(ErrorClass))

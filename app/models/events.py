@@ -60,6 +60,7 @@ class SentBody(Model):
     """A body as it was sent: `head`, the event's data when `has_data`, `tail`. Shared by all who sent the same."""
 
     __tablename__ = "sent_body"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"), primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Text, and_, func, or_, select, type_coerce
 
 from app import disk
 from app.core import schemas
 from app.core.access import Permission
+from app.core.states import DeliveryState
 from app.database import read
 from app.delivery.installed import installed
 from app.errors import AppError, Invalid, NotFound, Problem, Unavailable
-from app.models import BusinessUnit, Delivery, Event, SchemaMode, Webhook
+from app.models import BusinessUnit, Delivery, Event, MembershipUnit, SchemaMode, Webhook
 from app.services.intake import Answer, Prepared, intake
 from app.services.routing import KnownType, RoutingTable, kept_table, table_of
 from app.services.scope import Actor, for_org
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
 
 PRODUCER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_LISTED = 250
@@ -91,7 +96,9 @@ def _prepare(actor: Actor, posted: Posted, now: int) -> Prepared:
         resource_type=posted.resource_type,
         resource_id=posted.resource_id,
         business_unit_id=unit,
-        visible_to=frozenset(address.lower() for address in posted.visible_to) if posted.visible_to is not None else None,
+        visible_to=frozenset(address.lower() for address in posted.visible_to)
+        if posted.visible_to is not None
+        else None,
         is_public=posted.is_public,
         occurred_at=posted.occurred_at if posted.occurred_at is not None else now,
         warning=_schema_warning(kind, posted.data),
@@ -167,27 +174,93 @@ def find(actor: Actor, public_id: str) -> FoundEvent:
             .order_by(Delivery.id.desc())
             .limit(1_000)
         )
-        deliveries = tuple(session.execute(query).tuples())
+        deliveries = tuple(session.execute(query))
         unit = _unit_name(session, event)
         session.expunge_all()
     return FoundEvent(event, unit, deliveries)
 
 
-def page(actor: Actor, *, limit: int = 50, before: tuple[int, int] | None = None, type_name: str | None = None) -> list[Event]:
-    """Return events the actor may see, newest first; `before` is (created_at, id) of the last one seen."""
+def page(
+    actor: Actor,
+    *,
+    limit: int = 50,
+    before: tuple[int, int] | None = None,
+    after: tuple[int, int] | None = None,
+    type_name: str | None = None,
+    unit: str | None = None,
+    q: str | None = None,
+    include_tests: bool = True,
+) -> list[Event]:
+    """Return events the actor may see, newest first, and one more than `limit` where there is more.
+
+    `before` is (created_at, id) of the last one seen; with `after` the ones just newer than that are returned.
+    `q` is an event's id, its producer's id, or the id of its resource.
+    """
     actor.require(Permission.LOG, Permission.WEBHOOKS)
     with read() as session:
         query = for_org(session, actor, Event).query()
-        if before is not None:
-            query = query.where(
-                or_(Event.created_at < before[0], and_(Event.created_at == before[0], Event.id < before[1]))
-            )
+        if not actor.view.sees_everything:
+            query = query.where(visible(actor))
         if type_name is not None:
             query = query.where(Event.type == type_name)
-        query = query.order_by(Event.created_at.desc(), Event.id.desc()).limit(min(limit, MOST_LISTED) + 1)
-        found = [event for event in session.scalars(query) if may_see(actor, event)]
+        if unit is not None:
+            units = select(BusinessUnit.id).where(BusinessUnit.external_id == unit)
+            query = query.where(Event.business_unit_id.in_(units))
+        if q:
+            query = query.where(or_(Event.public_id == q, Event.producer_id == q, Event.resource_id == q))
+        if not include_tests:
+            query = query.where(~Event.is_test)
+        keys = (Event.created_at, Event.id)
+        if after is not None:
+            query = query.where(or_(keys[0] > after[0], and_(keys[0] == after[0], keys[1] > after[1])))
+        elif before is not None:
+            query = query.where(or_(keys[0] < before[0], and_(keys[0] == before[0], keys[1] < before[1])))
+        query = query.order_by(*[key.asc() if after is not None else key.desc() for key in keys])
+        found: list[Event] = list(session.scalars(query.limit(min(limit, MOST_LISTED) + 1)))
         session.expunge_all()
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of an event at the webhooks: how many deliveries succeeded, are under way, failed, were not sent."""
+
+    delivered: int = 0
+    under_way: int = 0
+    failed: int = 0
+    not_sent: int = 0
+
+
+_PLACES = {
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.PENDING: "under_way",
+    DeliveryState.SENDING: "under_way",
+    DeliveryState.FAILED: "failed",
+    DeliveryState.CANCELED: "not_sent",
+    DeliveryState.SKIPPED: "not_sent",
+}
+
+
+def tally(rows: Sequence[Event]) -> dict[int, Tally]:
+    """Count the deliveries of events already found, by the event's row id, in one query; replays count too."""
+    query = (
+        select(Delivery.event_id, Delivery.state, func.count())
+        .where(Delivery.event_id.in_([row.id for row in rows]))
+        .group_by(Delivery.event_id, Delivery.state)
+    )
+    counts: dict[int, dict[str, int]] = {}
+    with read() as session:
+        for event_id, state, count in session.execute(query) if rows else ():
+            of = counts.setdefault(event_id, {})
+            of[_PLACES[state]] = of.get(_PLACES[state], 0) + count
+    return {event_id: Tally(**of) for event_id, of in counts.items()}
+
+
+def visible(actor: Actor) -> ColumnElement[bool]:
+    """The events an actor sees who doesn't see all: those of their business units, of none, or addressed to them."""
+    units = select(MembershipUnit.business_unit_id).where(MembershipUnit.membership_id == actor.membership_id)
+    mine = Event.visible_to.is_(None) & (Event.business_unit_id.is_(None) | Event.business_unit_id.in_(units))
+    return mine | type_coerce(Event.visible_to, Text).contains(f'"{actor.view.email}"', autoescape=True)
 
 
 def may_see(actor: Actor, event: Event) -> bool:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.core.access import Permission
 from app.core.routing import Routed, obstacles
-from app.core.states import DeliveryKind, DeliveryState, Reason
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
 from app.database import read
 from app.errors import NotFound
 from app.models import Delivery, Event, Membership, Webhook
 from app.services.events import may_see
 from app.services.routing import target_of
 from app.services.scope import Actor, for_org
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOT_MATCHED = "not_matched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,26 @@ class Explanation:
     delivery: str | None
     reason: Reason | None
     also: tuple[Reason, ...] = ()
+    owner: str | None = None
+    filter: str | None = None
+    off_since: int | None = None
+    paused_since: int | None = None
+    created_at: int = 0  # of the webhook
+    attempts: int = 0
+    status: int | None = None
+    error: ErrorClass | None = None
+    next_attempt_at: int | None = None
+    detail: str | None = None
+    copies: int = 0  # how many times it was sent there, replays included
+
+    @property
+    def display(self) -> str:
+        """The state as people read it: a badge's."""
+        if self.outcome != DeliveryState.PENDING:
+            return DeliveryState.SKIPPED.value if self.outcome == NOT_MATCHED else self.outcome
+        if self.paused_since is not None:
+            return "paused"
+        return "retrying" if self.attempts else "queued"
 
 
 def explain(actor: Actor, public_id: str) -> list[Explanation]:
@@ -44,16 +70,45 @@ def explain(actor: Actor, public_id: str) -> list[Explanation]:
             .options(
                 selectinload(Webhook.patterns),
                 selectinload(Webhook.units),
-                selectinload(Webhook.owner).selectinload(Membership.units),
+                selectinload(Webhook.owner).options(
+                    selectinload(Membership.units), joinedload(Membership.role), joinedload(Membership.user)
+                ),
             )
             .order_by(Webhook.name, Webhook.id)
         ).all()
-        return [_explained(event, webhook, sent.get(webhook.id)) for webhook in webhooks]
+        return [_told(event, webhook, sent.get(webhook.id, ())) for webhook in webhooks]
 
 
-def _sent(session: Session, event: Event) -> dict[int, Delivery]:
-    query = select(Delivery).where(Delivery.event_id == event.id, Delivery.kind != DeliveryKind.TEST)
-    return {delivery.webhook_id: delivery for delivery in session.scalars(query.order_by(Delivery.id))}
+def _sent(session: Session, event: Event) -> dict[int, list[Delivery]]:
+    """The deliveries of the event by webhook, oldest first; a test event's own deliveries are tests."""
+    query = select(Delivery).where(Delivery.event_id == event.id)
+    if not event.is_test:
+        query = query.where(Delivery.kind != DeliveryKind.TEST)
+    found: dict[int, list[Delivery]] = {}
+    for delivery in session.scalars(query.order_by(Delivery.id)):
+        found.setdefault(delivery.webhook_id, []).append(delivery)
+    return found
+
+
+def _told(event: Event, webhook: Webhook, sent: Sequence[Delivery]) -> Explanation:
+    """Explain the latest delivery to a webhook, with the facts that its reason is told with."""
+    latest = sent[-1] if sent else None
+    explained = _explained(event, webhook, latest)
+    is_off = not webhook.enabled and (webhook.switched_at or 0) <= event.created_at
+    return replace(
+        explained,
+        owner=webhook.owner.user.name if webhook.owner else None,
+        filter=webhook.filter,
+        off_since=webhook.switched_at if is_off else None,
+        paused_since=webhook.paused_at if webhook.paused else None,
+        created_at=webhook.created_at,
+        attempts=latest.tries if latest else 0,
+        status=latest.last_status if latest else None,
+        error=latest.last_error if latest else None,
+        next_attempt_at=latest.next_attempt_at if latest else None,
+        detail=latest.detail if latest else None,
+        copies=len(sent),
+    )
 
 
 def _explained(event: Event, webhook: Webhook, delivery: Delivery | None) -> Explanation:
@@ -77,4 +132,4 @@ def _explained(event: Event, webhook: Webhook, delivery: Delivery | None) -> Exp
     if webhook.created_at > event.created_at:
         found.insert(0, Reason.CREATED_LATER)
     reason = found[0] if found else Reason.EVENT_TYPE_NOT_SELECTED
-    return Explanation(webhook.public_id, webhook.name, "not_matched", None, reason, tuple(found[1:]))
+    return Explanation(webhook.public_id, webhook.name, NOT_MATCHED, None, reason, tuple(found[1:]))

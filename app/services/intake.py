@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,14 +10,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app import clock, ids, logs
-from app.core.routing import Routed, Target, route
+from app.core.routing import Routed, route
 from app.core.states import DeliveryKind, DeliveryState, Reason
-from app.database import is_unavailable, write
+from app.database import insert_many, is_unavailable, write
 from app.delivery import bell, queue
 from app.errors import AppError, Conflict, Unavailable
 from app.faults import fault
@@ -191,7 +192,9 @@ def store(events: Sequence[Prepared]) -> list[Answer]:
                 raise
         except Exception as error:
             if is_unavailable(error):
-                raise Unavailable("The database can't take the event now. Publish it again with the same id.") from error
+                raise Unavailable(
+                    "The database can't take the event now. Publish it again with the same id."
+                ) from error
             raise
     fault("publish.committed")
     if any(isinstance(answer, Stored) and not answer.duplicate for answer in answers):
@@ -277,7 +280,7 @@ def _insert(
         rows.append(_event_row(item, event_id, public_id, diff, now))
         queued = _fan_out(item, event_id, table, deliveries, now)
         answers[index] = Stored(public_id, item.type, now, False, queued)
-    session.connection().execute(insert(event), rows)
+    insert_many(session.connection(), "event", rows)
     for start in range(0, len(deliveries), FAN_OUT_SLICE):
         queue.enqueue(session, deliveries[start : start + FAN_OUT_SLICE])
 
@@ -308,7 +311,7 @@ def _event_row(item: Prepared, event_id: int, public_id: str, diff: bytes | None
         "resource_type": item.resource_type,
         "resource_id": item.resource_id,
         "business_unit_id": item.business_unit_id,
-        "visible_to": sorted(item.visible_to) if item.visible_to is not None else None,
+        "visible_to": None if item.visible_to is None else json.dumps(sorted(item.visible_to)),
         "is_public": item.is_public,
         "is_test": False,
         "warning": item.warning,
@@ -326,33 +329,20 @@ def _fan_out(
     queued = []
     for target in table.targets_for(item.type):
         reason = route(routed, target)
-        row = new_delivery(item.organization_id, event_id, item.type, target, reason, now)
-        rows.append(row)
-        queued.append(Queued(row["public_id"], target.public_id, row["state"], reason))
+        public_id = ids.new_id("dlv")
+        rows.append(
+            queue.new_row(
+                public_id=public_id,
+                organization_id=item.organization_id,
+                event_id=event_id,
+                webhook_id=target.webhook_id,
+                event_type=item.type,
+                url=target.url,
+                attempts_allowed=target.attempts_allowed,
+                now=now,
+                reason=reason,
+            )
+        )
+        state = DeliveryState.PENDING if reason is None else DeliveryState.SKIPPED
+        queued.append(Queued(public_id, target.public_id, state, reason))
     return tuple(queued)
-
-
-def new_delivery(
-    organization_id: int, event_id: int, type_name: str, target: Target, reason: Reason | None, now: int
-) -> dict[str, Any]:
-    """Return the row of a new delivery: pending, or skipped for `reason`."""
-    return {
-        "public_id": ids.new_id("dlv"),
-        "organization_id": organization_id,
-        "event_id": event_id,
-        "webhook_id": target.webhook_id,
-        "copy": 0,
-        "kind": DeliveryKind.NORMAL,
-        "by_hand": False,
-        "state": DeliveryState.PENDING if reason is None else DeliveryState.SKIPPED,
-        "reason": reason,
-        "event_type": type_name,
-        "url": target.url,
-        "attempt_count": 0,
-        "interruptions": 0,
-        "attempts_allowed": target.attempts_allowed,
-        "next_attempt_at": now if reason is None else None,
-        "created_at": now,
-        "finished_at": None if reason is None else now,
-    }
-

@@ -116,7 +116,7 @@ def _built(kept: DeliverySettings, sample: Loaded, not_sent: Reason | None, now:
         request = build.request_of(facts, kept, body, now)
     except ShapeError as error:
         raise Invalid([Problem("field_mapping", error.message)]) from error
-    lines = build.shown_headers(request, build.secret_names(kept)).decode("utf-8", "surrogateescape").split("\r\n")
+    lines = build.shown_headers(request, kept).decode("utf-8", "surrogateescape").split("\r\n")
     headers = tuple((name, value.lstrip()) for name, _, value in (line.partition(":") for line in lines))
     return Preview("POST", request.url.text, headers, body, curl(request.url.text, headers, body), not_sent)
 

@@ -39,7 +39,9 @@ class RoutingTable:
 
     def targets_for(self, type_name: str) -> Iterable[Target]:
         """The webhooks that select this type, each once."""
-        found = {target.webhook_id: target for pattern in patterns_for(type_name) for target in self.targets.get(pattern, ())}
+        found = {
+            target.webhook_id: target for pattern in patterns_for(type_name) for target in self.targets.get(pattern, ())
+        }
         return found.values()
 
 
@@ -87,7 +89,7 @@ def _types(session: Session, organization_id: int) -> dict[str, KnownType]:
 
 def _units(session: Session, organization_id: int) -> dict[str, int]:
     query = select(BusinessUnit.external_id, BusinessUnit.id).where(BusinessUnit.organization_id == organization_id)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _targets(session: Session, organization_id: int) -> dict[str, list[Target]]:

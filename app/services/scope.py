@@ -47,7 +47,9 @@ _GRANTS: dict[Scope, frozenset[Permission]] = {
     Scope.EVENTS_WRITE: frozenset({Permission.CATALOGUE}),
     Scope.EVENTS_READ: frozenset({Permission.LOG, Permission.PAYLOADS}),
     Scope.WEBHOOKS_READ: frozenset({Permission.WEBHOOKS}),
-    Scope.WEBHOOKS_WRITE: frozenset({Permission.WEBHOOKS, Permission.SECRETS, Permission.MEMBERS, Permission.DIRECTORY}),
+    Scope.WEBHOOKS_WRITE: frozenset(
+        {Permission.WEBHOOKS, Permission.SECRETS, Permission.MEMBERS, Permission.DIRECTORY}
+    ),
     Scope.DELIVERIES_READ: frozenset({Permission.LOG, Permission.PAYLOADS}),
     Scope.DELIVERIES_WRITE: frozenset({Permission.LOG, Permission.WEBHOOKS, Permission.REPLAY, Permission.PAYLOADS}),
     Scope.ADMIN: frozenset(Permission),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from app import clock, ids
+from app.core import raw
 from app.core.access import Permission
-from app.core.states import DeliveryKind, DeliveryState
+from app.core.raw import RawError
+from app.core.states import DeliveryKind
 from app.database import write
 from app.delivery import bell, queue
 from app.delivery.installed import installed
@@ -18,6 +20,9 @@ from app.models import Delivery, Event, EventType, Webhook
 from app.services import audit
 from app.services.events import may_see
 from app.services.scope import Actor, for_org
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 MOST_IN_A_MINUTE = 10
 
@@ -41,10 +46,18 @@ def preset_test(webhook: Webhook) -> Sample:
     return Sample(preset.test_type, preset.test_data)
 
 
-def send(actor: Actor, public_id: str, *, event_type: str | None = None, event: str | None = None) -> str:
+def send(
+    actor: Actor,
+    public_id: str,
+    *,
+    event_type: str | None = None,
+    event: str | None = None,
+    data: bytes | None = None,
+) -> str:
     """Send a test payload and return the delivery's id.
 
-    The preset's test event, unless an `event_type` (its example) or a past `event` is named.
+    The preset's test event, unless an `event_type` (its example) or a past `event` is named; `data`, a JSON object,
+    stands in for the data of either. Raises `Invalid` when that can't be read, naming `data`.
     """
     actor.require(Permission.WEBHOOKS)
     now = clock.now()
@@ -52,10 +65,20 @@ def send(actor: Actor, public_id: str, *, event_type: str | None = None, event: 
         webhook = for_org(session, actor, Webhook).one(public_id)
         _throttle(session, webhook, now)
         sample = _chosen(session, actor, webhook, event_type, event)
+        if data is not None:
+            sample = replace(sample, data=_readable(data))
         delivery = make(session, webhook, sample, now)
         audit.record(session, actor, "webhook.tested", webhook)
     bell.ring()
     return delivery
+
+
+def _readable(data: bytes) -> bytes:
+    try:
+        raw.cut(data)
+        return raw.compact(data)
+    except RawError as error:
+        raise Invalid([Problem("data", error.message)]) from None
 
 
 def _throttle(session: Session, webhook: Webhook, now: int) -> None:
@@ -66,9 +89,7 @@ def _throttle(session: Session, webhook: Webhook, now: int) -> None:
         raise Unavailable("10 test payloads a minute are the limit. Wait a moment.", retry_after=60)
 
 
-def _chosen(
-    session: Session, actor: Actor, webhook: Webhook, event_type: str | None, event: str | None
-) -> Sample:
+def _chosen(session: Session, actor: Actor, webhook: Webhook, event_type: str | None, event: str | None) -> Sample:
     if event is not None:
         past = for_org(session, actor, Event).one(event)
         if not may_see(actor, past):
@@ -119,24 +140,17 @@ def make(session: Session, webhook: Webhook, sample: Sample, now: int) -> str:
     session.add(event)
     session.flush()
     public_id = ids.new_id("dlv")
-    queue.enqueue(
-        session,
-        [
-            {
-                "public_id": public_id,
-                "organization_id": webhook.organization_id,
-                "event_id": event.id,
-                "webhook_id": webhook.id,
-                "copy": 0,
-                "kind": DeliveryKind.TEST,
-                "by_hand": True,
-                "state": DeliveryState.PENDING,
-                "event_type": sample.type,
-                "url": webhook.url,
-                "attempts_allowed": 1,
-                "next_attempt_at": now,
-                "created_at": now,
-            }
-        ],
+    row = queue.new_row(
+        public_id=public_id,
+        organization_id=webhook.organization_id,
+        event_id=event.id,
+        webhook_id=webhook.id,
+        event_type=sample.type,
+        url=webhook.url,
+        attempts_allowed=1,
+        now=now,
+        kind=DeliveryKind.TEST,
+        by_hand=True,
     )
+    queue.enqueue(session, [row])
     return public_id

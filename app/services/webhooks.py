@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app import clock, crypto, ids
@@ -77,7 +77,9 @@ def create(actor: Actor, given: Given) -> Created:
             created_at=now,
             updated_at=now,
             owner=_owner(session, actor, owner),
-            lane=Lane(held_until=0, shut_until=0, failures_in_row=0, deliveries_failing=0, failed_attempts=0, times_opened=0),
+            lane=Lane(
+                held_until=0, shut_until=0, failures_in_row=0, deliveries_failing=0, failed_attempts=0, times_opened=0
+            ),
         )
         drafts.write_to(webhook, settled)
         session.add(webhook)
@@ -283,6 +285,21 @@ def needs_attention(view: WebhookView) -> bool:
     """Whether somebody should look: it failed and went off by itself, or it is failing."""
     went_off = not view.enabled and view.off_reason not in (None, Reason.NEW, Reason.BY_PERSON)
     return went_off or (view.enabled and view.failing_since is not None and view.failures_in_row > 0)
+
+
+def count_needing_attention(actor: Actor) -> int:
+    """Return how many webhooks somebody should look at, for the navigation: one small query."""
+    quiet = (Reason.NEW, Reason.BY_PERSON)
+    went_off = ~Webhook.enabled & Webhook.off_reason.not_in(quiet)
+    failing = Webhook.enabled & Lane.failing_since.isnot(None) & (Lane.failures_in_row > 0)
+    query = (
+        select(func.count())
+        .select_from(Webhook)
+        .join(Lane, Lane.webhook_id == Webhook.id)
+        .where(Webhook.organization_id == actor.organization_id, Webhook.deleted_at.is_(None), went_off | failing)
+    )
+    with read() as session:
+        return session.scalar(query) or 0
 
 
 def _everything() -> tuple[Any, ...]:

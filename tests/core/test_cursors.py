@@ -37,7 +37,20 @@ MADE = encode(1, 2)
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", f"{MADE}=", MADE[:-1], f"{MADE}A", f"{MADE[:-1]}h", f" {MADE[1:]}", "_" * 22, "中" * 22, f"{MADE}\n"],
+    [
+        "",
+        "0",
+        f"{MADE}=",
+        MADE[:-1],
+        f"{MADE}A",
+        f"{MADE[:-1]}h",
+        f" {MADE[1:]}",
+        "_" * 22,
+        encode(-1, 2),
+        encode(1, -2),
+        "中" * 22,
+        f"{MADE}\n",
+    ],
     ids=ascii,
 )
 def test_a_cursor_that_was_never_made_is_refused_in_words(text: str) -> None:

@@ -46,7 +46,7 @@ def test_a_form_decodes_back_to_the_leaves_of_the_json(tree: dict[str, Any]):
         (b'{"data":{"items":[{"name":"a b"}],"ok":true,"none":null}}',
          b"data%5Bitems%5D%5B0%5D%5Bname%5D=a+b&data%5Bok%5D=true&data%5Bnone%5D="),
         (b'{"a":"\\u00e9 &=+%","b":false}', b"a=%C3%A9+%26%3D%2B%25&b=false"),
-        (b'{"n":1.50,"m":1e400,"k":123456789012345678901234567890}', b"n=1.50&m=1e400&k=123456789012345678901234567890"),
+        (b'{"n":1.50,"m":1e400,"k":123456789012345678901}', b"n=1.50&m=1e400&k=123456789012345678901"),
         (b'{"a":{},"b":[],"c":1,"d":[[],{}]}', b"c=1"),
         (b'{"keep":"-._~","not":"!*()\'"}', b"keep=-._~&not=%21%2A%28%29%27"),
         (b'{"z":1,"a":2}', b"z=1&a=2"),

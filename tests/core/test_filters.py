@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -132,6 +133,17 @@ def test_154_a_filter_that_explodes_matches_nothing_and_ends_soon(expression: st
 
     assert not passes(expression, LARGE)
     assert time.perf_counter() - began < 1, "two evaluations of 50 ms, and room for a busy machine"
+
+
+def test_154_a_join_is_refused_before_it_is_made() -> None:
+    passes("data.s", LARGE)
+    tracemalloc.start()
+
+    assert not passes("join(data.text, data.items[*].name)", LARGE)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 16 * 1024 * 1024, "70 MB of text were made"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ def written(tree: Any, *, spaced: bool, escaped: bool) -> bytes:
 
 
 @given(st.dictionaries(texts, trees, max_size=5), st.booleans(), st.booleans())
-def test_members_survive_byte_for_byte_whatever_white_space_stood_around(tree: dict[str, Any], spaced: bool, escaped: bool):
+def test_members_survive_byte_for_byte_whatever_white_space_stood_around(
+    tree: dict[str, Any], spaced: bool, escaped: bool
+):
     cut = raw.cut(written(tree, spaced=spaced, escaped=escaped))
 
     assert cut == {name: written(value, spaced=False, escaped=escaped) for name, value in tree.items()}

@@ -51,7 +51,7 @@ def test_everything_is_the_data_as_published():
     assert body(data, envelope=WRAPPED) == b'{"id":"evt_1","data":' + data + b"}"
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers() | st.text("ab\\\"{}[],:é")))
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers() | st.text('ab\\"{}[],:é')))
 def test_any_data_stands_in_the_envelope_byte_for_byte(tree: dict[str, Any]):
     data = json.dumps(tree, separators=(",", ":")).encode()
 
@@ -100,6 +100,10 @@ def test_a_field_is_moved_to_its_property():
     )
 
 
+def test_a_property_takes_the_place_of_a_member_that_no_row_moves():
+    assert body(b'{"a":1,"b":2,"c":3}', field_mapping=(("a", "b"),)) == b'{"c":3,"b":1}'
+
+
 def test_a_field_can_be_left_out_and_a_missing_one_is_null():
     assert body(field_mapping=(("customer", None), ("gone.away", "x"), ("customer.vat.code", "y"))) == (
         b'{"id":42,"name":"Roof","total":1.50,"tags":["a"],"x":null,"y":null}'
@@ -107,7 +111,10 @@ def test_a_field_can_be_left_out_and_a_missing_one_is_null():
 
 
 def test_only_mapped_fields_drops_the_rest():
-    assert body(field_mapping=(("id", "id"), ("customer.name", "who")), only_mapped_fields=True) == b'{"id":42,"who":"Moor"}'
+    assert (
+        body(field_mapping=(("id", "id"), ("customer.name", "who")), only_mapped_fields=True)
+        == b'{"id":42,"who":"Moor"}'
+    )
     assert body(only_mapped_fields=True) == b"{}"
 
 
@@ -229,6 +236,13 @@ def test_every_placeholder_becomes_its_value_with_its_type():
     assert set(envelope._PLACEHOLDERS) <= {key.strip("{}") for key in values}, "a placeholder isn't tested"
 
 
+def test_the_last_part_of_a_type_is_what_follows_the_last_dot():
+    last = compile_envelope({"t": "{event.type.last}"})
+
+    for type_, part in (("project.public.updated", "updated"), ("contractSigned", "contractSigned")):
+        assert json.loads(shape(replace(FACTS, type=type_), Shape(envelope=last), AT)) == {"t": part}
+
+
 def test_literals_and_nested_tables_and_lists_are_themselves():
     members = {"v": "1.0", "n": 3, "f": 0.5, "t": True, "braces": "{}", "o": {"x": {"id": "{event.id}"}, "e": {}},
                "l": ["a", "{event.status}", "{context.missing?}"]}  # fmt: skip
@@ -293,7 +307,9 @@ def test_a_form_has_the_leaves_of_the_json():
 def test_data_as_deep_as_it_may_be_can_still_be_sent_as_a_form():
     deepest = b'{"a":' * 99 + b"1" + b"}" * 99
 
-    assert shape(replace(FACTS, data=deepest), Shape(envelope=WRAPPED, content_type=ContentType.FORM), AT).endswith(b"=1")
+    assert shape(replace(FACTS, data=deepest), Shape(envelope=WRAPPED, content_type=ContentType.FORM), AT).endswith(
+        b"=1"
+    )
     assert body(deepest, field_mapping=(("x", ".".join("y" * 20)),))
 
 
@@ -301,7 +317,10 @@ def test_data_as_deep_as_it_may_be_can_still_be_sent_as_a_form():
 
 
 def test_headers_begin_with_the_content_type_and_fill_placeholders_in_text():
-    templates = [("X-Event", compile_text("{event.type} of {context.customer_id}, {context.state}")), ("X-A", compile_text("a"))]
+    templates = [
+        ("X-Event", compile_text("{event.type} of {context.customer_id}, {context.state}")),
+        ("X-A", compile_text("a")),
+    ]
 
     assert headers(templates, FACTS, ContentType.JSON, AT) == [
         ("Content-Type", "application/json"),
@@ -334,13 +353,17 @@ def test_no_published_value_can_make_a_header_of_its_own(value: str):
 def test_the_selection_can_stand_in_no_header():
     with pytest.raises(TemplateError):
         compile_text("{selection.id}")
-    with pytest.raises(TemplateError, match="event.id"):
+    with pytest.raises(TemplateError, match=r"event\.id"):
         compile_text("{event.idd}")
 
 
 @pytest.mark.parametrize(
     ("at", "text"),
-    [(0, "1970-01-01T00:00:00.000Z"), (1_700_000_000_007, "2023-11-14T22:13:20.007Z"), (-1, "1969-12-31T23:59:59.999Z")],
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_700_000_000_007, "2023-11-14T22:13:20.007Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+    ],
 )
 def test_moments_are_rfc_3339_with_milliseconds(at: int, text: str):
     assert moment(at) == text

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import datafiles
-from app.core import signing
 from app.core.encoding import ContentType
 from app.core.shaping import EventFacts, Shape, shape
 from app.core.signing import KeyUnusableError, Scheme, check, key_problem, load_schemes, public_key, sign
@@ -56,7 +54,8 @@ VECTORS: dict[str, tuple[str, list[str], str, int, bytes, str]] = {
             "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
     "V12": ("stripe", ["whsec_test"], "evt_1", TS, b"{}",
             "t=1700000000,v1=35495024f4ef3f94e5a93e22221544c4b75e9a42300cd965ab81cb85cd994e91"),
-    "V13": ("hex", ["topsecret"], "evt_1", TS, b"a=1&b=2", "16ac037b7516fc8d712e59e82ab4b133a4ac8db2e888ad1524711506cd853803"),
+    "V13": ("hex", ["topsecret"], "evt_1", TS, b"a=1&b=2",
+            "16ac037b7516fc8d712e59e82ab4b133a4ac8db2e888ad1524711506cd853803"),
     "V14": ("hex", [A], "evt_1", TS, b"{}", "985a3c96a281605f1d3b4c1137aa5b322d0d56867f0b183245815130d7964c97"),
     "V15": ("hex", [A], "evt_1", TS, VOMO, "a2e8faced4d28afa63069aa3db1513752b4585ecd41c1a8090d675e921fb663f"),
     "V16": ("stripe", [A], "evt_1", TS, b"{}",
@@ -186,7 +185,7 @@ def test_an_asymmetric_signature_is_checked_with_the_public_key_alone():
         ("v1a", ED_PUBLIC, "64 bytes"),
         ("v1a", "whsk_" + base64.b64encode(bytes(64)).decode(), "doesn't belong"),
         ("hex", "anything", None),
-        ("hex", "", "empty"),
+        ("hex", "", "1 to 512 bytes"),
     ],
 )
 def test_a_secret_that_does_not_fit_its_scheme_is_named(scheme: str, key: str, says: str | None):
@@ -200,7 +199,7 @@ def test_signing_without_a_secret_or_a_header_is_an_error_not_an_unsigned_reques
     with pytest.raises(KeyUnusableError):
         sign(SCHEMES["standard"], [], "evt_1", TS, b"{}", None)
     with pytest.raises(KeyUnusableError):
-        sign(SCHEMES["standard"], ["whsec_AAAA"], "evt_1", TS, b"{}", None)
+        sign(SCHEMES["standard"], ["whsec_###"], "evt_1", TS, b"{}", None)
     with pytest.raises(KeyUnusableError):
         sign(SCHEMES["v1a"], [ED_PUBLIC], "evt_1", TS, b"{}", None)
     with pytest.raises(KeyUnusableError, match="no header"):
@@ -266,7 +265,10 @@ def test_the_checker_takes_the_second_from_where_the_scheme_puts_it():
     headers = signed("stripe", [A], b"{}")
 
     assert checked("stripe", [A], headers, b"{}", TS + 299).valid
-    assert checked("stripe", [A], headers, b"{}", TS + 301).reason == "The timestamp is 5 min old; more than 5 min is refused."
+    assert (
+        checked("stripe", [A], headers, b"{}", TS + 301).reason
+        == "The timestamp is 5 min old; more than 5 min is refused."
+    )
     garbled = {"Stripe-Signature": headers["Stripe-Signature"].replace("t=", "x=")}
     assert not checked("stripe", [A], garbled, b"{}").valid
     assert checked("hex", [A], signed("hex", [A], b"{}"), b"{}", TS + 10**8).valid, "hex has no timestamp to be old"
@@ -280,8 +282,17 @@ def test_the_checker_passes_over_signatures_of_other_schemes():
     assert checked("standard", [A], headers, b"{}").valid
 
 
-@given(st.dictionaries(st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature", "Stripe-Signature",
-                                        "vomo-signature", "X-Hub-Signature-256"]), st.text()), st.binary(max_size=20))  # fmt: skip
+READ = [
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+    "Stripe-Signature",
+    "vomo-signature",
+    "X-Hub-Signature-256",
+]
+
+
+@given(st.dictionaries(st.sampled_from(READ), st.text()), st.binary(max_size=20))
 def test_nothing_pasted_into_the_checker_is_valid_by_chance_or_breaks_it(headers: dict[str, str], body: bytes):
     for scheme in SCHEMES:
         verdict = checked(scheme, [ED if scheme == "v1a" else A], headers, body)
@@ -296,7 +307,10 @@ def test_nothing_pasted_into_the_checker_is_valid_by_chance_or_breaks_it(headers
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("algorithm", "algoritm"), "signatures.toml: standard.algoritm: there is no such key here; did you mean algorithm?"),
+        (
+            ("algorithm", "algoritm"),
+            "signatures.toml: standard.algoritm: there is no such key here; did you mean algorithm?",
+        ),
         (('"hmac-sha256"', '"hmac-sha265"'), "signatures.toml: standard.algorithm: .*did you mean hmac-sha256?"),
         ((".{body}", ".{bodi}"), "signatures.toml: standard.signs: there is no {bodi}; did you mean {body}?"),
         ((".{body}", ".{body}!"), "signatures.toml: standard.signs: it must end with {body}"),
@@ -320,9 +334,3 @@ def test_schemes_say_which_headers_they_set():
     assert SCHEMES["standard"].header_names == ("webhook-id", "webhook-timestamp", "webhook-signature")
     assert SCHEMES["hex"].header_names == ("webhook-id",)
     assert all(isinstance(scheme, Scheme) for scheme in SCHEMES.values())
-
-
-def test_no_comparison_of_secrets_stops_at_the_first_difference():
-    source = Path(signing.__file__).with_name("schemes.py").read_text()
-
-    assert "compare_digest" in source

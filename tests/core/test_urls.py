@@ -26,7 +26,7 @@ REFUSED = {
     "008": ["", "   ", "\t", "http://a.com/" + "x" * 2048, "http://a.com/" + "x" * 3_000_000],
     "009": [" http://a.com/", "http://a.com/ ", "\thttp://a.com/", "http://a.com/\n"],
     "010": ["http://a.com\\@127.0.0.1/"],
-    "011": ["http://127.0.0.1\\@a.com/"],
+    "011": ["http://127.0.0.1\\@a.com/", "http://a.com/x\\y", "http://a.com/?x\\y"],
     "012": ["http://a.com#@127.0.0.1/", "http://a.com/#", "http://a.com/x#y", "http://a.com?x#y"],
     "013": ["http://1.1.1.1 &@2.2.2.2# @127.0.0.1/"],
     "014": ["http://user:pass@host/", "http://a@b@c/", "http://@a.com/", "http://a.com:80@b.com/"],

@@ -269,9 +269,10 @@ class Receiver:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
+                connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                 with self._news:
                     self._sockets.add(connection)
+                _shake_hands(connection)
             self._script(Wire(self, connection, number))
         except (Gone, OSError):
             pass
@@ -289,6 +290,18 @@ class Receiver:
     def _next_answer(self) -> bytes:
         with self._news:
             return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+def _shake_hands(connection: ssl.SSLSocket) -> None:
+    """After a refusal, wait for the other side to read the alert: closing at once would destroy it by a RST."""
+    try:
+        connection.do_handshake()
+    except ssl.SSLError:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+            while socket.socket.recv(connection, 65536):  # raw bytes: there is no TLS any more
+                pass
+        raise
 
 
 def _answer_each(wire: Wire) -> None:

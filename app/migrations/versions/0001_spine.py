@@ -263,7 +263,8 @@ def upgrade() -> None:
     sa.Column('tail', sa.LargeBinary(), nullable=False),
     sa.Column('has_data', sa.Boolean(), nullable=False),
     sa.ForeignKeyConstraint(['event_id'], ['event.id'], name=op.f('fk_sent_body_event_id_event'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('event_id', 'digest', name=op.f('pk_sent_body'))
+    sa.PrimaryKeyConstraint('event_id', 'digest', name=op.f('pk_sent_body')),
+    sqlite_with_rowid=False,
     )
     op.create_table('webhook',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -429,7 +430,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('webhook_id', 'business_unit_id', name=op.f('pk_webhook_unit'))
     )
     op.create_table('attempt',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('delivery_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('number', sa.Integer(), nullable=False),
     sa.Column('outcome', sa.Enum('succeeded', 'failed', 'blocked', 'interrupted', name='outcome', native_enum=False, create_constraint=True, length=48), nullable=False),
@@ -450,6 +450,6 @@ def upgrade() -> None:
     sa.Column('truncated', sa.Boolean(), nullable=False),
     sa.Column('late', sa.Boolean(), nullable=False),
     sa.ForeignKeyConstraint(['delivery_id'], ['delivery.id'], name=op.f('fk_attempt_delivery_id_delivery'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_attempt')),
-    sa.UniqueConstraint('delivery_id', 'number', name=op.f('uq_attempt_delivery_id_number'))
+    sa.PrimaryKeyConstraint('delivery_id', 'number', name=op.f('pk_attempt')),
+    sqlite_with_rowid=False,
     )

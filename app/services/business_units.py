@@ -1,0 +1,143 @@
+"""Business units: the parts of an organization that events belong to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Select, Text, func, select, type_coerce, update
+
+from app import clock, ids
+from app.core.access import Permission
+from app.database import read, write
+from app.errors import Conflict, Invalid, NotFound, Problem
+from app.models import BusinessUnit, Event, Webhook, WebhookUnit
+from app.services import audit, routing
+from app.services.scope import Actor, for_org
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+LONGEST_ID = 100
+LONGEST_NAME = 100
+_EXTERNAL_ID = re.compile(r"[^\s/](?:[^/]*[^\s/])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A business unit as it is shown."""
+
+    external_id: str
+    name: str
+    created_at: int
+    row_id: int
+
+
+def list_all(actor: Actor) -> list[Unit]:
+    """Return all business units by name."""
+    actor.require(Permission.DIRECTORY, Permission.WEBHOOKS)
+    with read() as session:
+        query = for_org(session, actor, BusinessUnit).query().order_by(BusinessUnit.name, BusinessUnit.id)
+        return [_view(row) for row in session.scalars(query)]
+
+
+def names(actor: Actor) -> dict[int, str]:
+    """Return the external ids of all business units by row."""
+    with read() as session:
+        query = select(BusinessUnit.id, BusinessUnit.external_id)
+        return dict(session.execute(query.where(BusinessUnit.organization_id == actor.organization_id)).all())
+
+
+def find(actor: Actor, external_id: str) -> Unit:
+    """Return one business unit."""
+    actor.require(Permission.DIRECTORY, Permission.WEBHOOKS)
+    with read() as session:
+        return _view(row_of(session, actor, external_id))
+
+
+def put(actor: Actor, external_id: str, name: str) -> tuple[Unit, bool]:
+    """Add a business unit, or rename the one there is; return it and whether it is new."""
+    actor.require(Permission.DIRECTORY)
+    check_external_id(external_id)
+    name = checked_name(name)
+    with write() as session:
+        routing.bump(session, actor.organization_id)
+        session.flush()  # two that put the same unit at once wait for each other here
+        unit = _found(session, actor, external_id)
+        is_new = unit is None
+        if unit is None:
+            unit = BusinessUnit(
+                public_id=ids.new_id("bun"),
+                organization_id=actor.organization_id,
+                external_id=external_id,
+                name=name,
+                created_at=clock.now(),
+            )
+            session.add(unit)
+            audit.record(session, actor, "business_unit.created", unit)
+        elif unit.name != name:
+            before, unit.name = unit.name, name
+            audit.record(session, actor, "business_unit.edited", unit, {"name": (before, name)})
+        session.flush()
+        return _view(unit), is_new
+
+
+def delete(actor: Actor, external_id: str) -> None:
+    """Delete a business unit and its companies. Raises `Conflict` while a webhook is bound to it.
+
+    Its events stay, for those who see everything: without a unit they would be anybody's.
+    """
+    actor.require(Permission.DIRECTORY)
+    with write() as session:
+        unit = row_of(session, actor, external_id)
+        bound = session.scalars(_webhooks_bound_to(unit)).all()
+        if bound:
+            raise Conflict(f"The webhook {bound[0]} is bound to it. Change the webhook first.")
+        session.execute(
+            update(Event)
+            .where(Event.organization_id == actor.organization_id, Event.business_unit_id == unit.id)
+            .values(business_unit_id=None, visible_to=func.coalesce(type_coerce(Event.visible_to, Text), "[]"))
+            .execution_options(synchronize_session=False)
+        )
+        audit.record(session, actor, "business_unit.deleted", unit)
+        routing.bump(session, actor.organization_id)
+        session.delete(unit)
+
+
+def row_of(session: Session, actor: Actor, external_id: str) -> BusinessUnit:
+    """Return the row of a business unit. Raises `NotFound`."""
+    unit = _found(session, actor, external_id)
+    if unit is None:
+        raise NotFound(f"There is no business unit {external_id}.")
+    return unit
+
+
+def check_external_id(external_id: str) -> None:
+    """Raise `Invalid` for an id that could not stand in an address or not be seen."""
+    fits = _EXTERNAL_ID.fullmatch(external_id) and external_id not in {".", ".."}
+    if not fits or len(external_id) > LONGEST_ID or not external_id.isprintable():
+        message = f"An external id has 1 to {LONGEST_ID} visible characters, no slash, and no blank at its ends."
+        raise Invalid([Problem("external_id", message)])
+
+
+def checked_name(name: str) -> str:
+    """Return a name without blanks at its ends. Raises `Invalid`."""
+    name = name.strip()
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise Invalid([Problem("name", f"A name has 1 to {LONGEST_NAME} visible characters.")])
+    return name
+
+
+def _found(session: Session, actor: Actor, external_id: str) -> BusinessUnit | None:
+    query = for_org(session, actor, BusinessUnit).query()
+    return session.scalar(query.where(BusinessUnit.external_id == external_id))
+
+
+def _webhooks_bound_to(unit: BusinessUnit) -> Select[str]:
+    query = select(Webhook.name).join(WebhookUnit, WebhookUnit.webhook_id == Webhook.id)
+    return query.where(WebhookUnit.business_unit_id == unit.id, Webhook.deleted_at.is_(None)).order_by(Webhook.name)
+
+
+def _view(row: BusinessUnit) -> Unit:
+    return Unit(row.external_id, row.name, row.created_at, row.id)

@@ -1,0 +1,101 @@
+"""What can be chosen in a webhook's form: kinds of event, business units, owners, fields of companies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import joinedload
+
+from app.core.access import Permission
+from app.database import read
+from app.models import BusinessUnit, Company, EventType, Membership, User
+from app.services.scope import Actor
+
+COMPANIES_READ = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class TypeChoice:
+    """An event type under the name that events of it carry."""
+
+    name: str
+    description: str
+    example: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerChoice:
+    """A member who can own a webhook, and in words what they may see."""
+
+    email: str
+    name: str
+    sees: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Everything the form offers besides free text."""
+
+    kinds: tuple[tuple[str, tuple[TypeChoice, ...]], ...]
+    units: tuple[tuple[str, str], ...]
+    """External id and name."""
+    owners: tuple[OwnerChoice, ...]
+    fields: tuple[str, ...]
+    """Names of the fields that companies have."""
+
+    @property
+    def types(self) -> dict[str, TypeChoice]:
+        """Every type by its name, public variants included."""
+        return {each.name: each for _, types in self.kinds for each in types}
+
+
+def choices(actor: Actor) -> Choices:
+    """Return what the actor can choose from. Owners: everybody for who manages members, else only oneself."""
+    actor.require(Permission.WEBHOOKS)
+    with read() as session:
+        types = session.scalars(
+            select(EventType).where(EventType.organization_id == actor.organization_id).order_by(EventType.id)
+        ).all()
+        kinds: dict[str, list[TypeChoice]] = {}
+        for kind in types:
+            kinds.setdefault(kind.kind, []).extend(_choices_of(kind))
+        units = session.scalars(
+            select(BusinessUnit).where(BusinessUnit.organization_id == actor.organization_id).order_by(BusinessUnit.name)
+        )
+        companies = session.scalars(
+            select(Company.fields).where(Company.organization_id == actor.organization_id).limit(COMPANIES_READ)
+        )
+        return Choices(
+            kinds=tuple((kind, tuple(found)) for kind, found in kinds.items()),
+            units=tuple((unit.external_id, unit.name) for unit in units),
+            owners=tuple(_owner(member) for member in session.scalars(_members(actor)).unique()),
+            fields=tuple(sorted({name for fields in companies for name in fields})),
+        )
+
+
+def _choices_of(kind: EventType) -> list[TypeChoice]:
+    found = [TypeChoice(kind.name, kind.description, bytes(kind.example))]
+    if kind.public_name:
+        found.append(TypeChoice(kind.public_name, f"{kind.title}, published as public.", bytes(kind.example)))
+    return found
+
+
+def _members(actor: Actor) -> Select[tuple[Membership]]:
+    query = (
+        select(Membership)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.organization_id == actor.organization_id)
+        .options(joinedload(Membership.user), joinedload(Membership.role), joinedload(Membership.units))
+        .order_by(User.name)
+    )
+    return query if actor.may(Permission.MEMBERS) else query.where(Membership.id == actor.membership_id)
+
+
+def _owner(member: Membership) -> OwnerChoice:
+    if member.view.sees_everything:
+        return OwnerChoice(member.user.email, member.user.name, f"{member.user.name} sees everything.")
+    units = ", ".join(sorted(unit.name for unit in member.units))
+    sees = f"{units}, and " if units else ""
+    words = f"Sends only what this person may see: {sees}events of no unit or addressed to {member.user.name}."
+    return OwnerChoice(member.user.email, member.user.name, words)

@@ -1,0 +1,63 @@
+"""How webhooks stand beyond their own rows: how much waits for them, and what they missed while they were off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy.orm import Session
+
+from app.core.access import Permission
+from app.core.states import DeliveryState, Reason
+from app.database import read
+from app.models import Delivery
+from app.services.scope import Actor
+from app.services.webhooks import WebhookView
+
+COUNTED = 10_000
+_AT_ONCE = 100  # SQLite takes 500 parts of a compound query
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a page says about a webhook besides its settings. Counts go no further than `COUNTED`."""
+
+    waiting: int
+    """Deliveries queued, retrying or held."""
+    missed: int
+    """Events that were not queued because it was off, since it was turned off."""
+
+
+def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
+    """Return how each of these webhooks stands, by public id, in two queries for up to 100 of them."""
+    actor.require(Permission.WEBHOOKS)
+    with read() as session:
+        waiting = _counted(session, ((view.row_id, _waiting(view)) for view in views))
+        missed = _counted(session, ((view.row_id, _missed(view)) for view in views if not view.enabled and view.switched_at))
+    return {view.id: Standing(waiting.get(view.row_id, 0), missed.get(view.row_id, 0)) for view in views}
+
+
+def _waiting(view: WebhookView) -> Select[tuple[int]]:
+    return select(Delivery.id).where(Delivery.webhook_id == view.row_id, Delivery.state == DeliveryState.PENDING)
+
+
+def _missed(view: WebhookView) -> Select[tuple[int]]:
+    return select(Delivery.id).where(
+        Delivery.webhook_id == view.row_id,
+        Delivery.created_at >= view.switched_at,
+        Delivery.state == DeliveryState.SKIPPED,
+        Delivery.reason == Reason.WEBHOOK_OFF,
+    )
+
+
+def _counted(session: Session, asked: Iterable[tuple[int, Select[tuple[int]]]]) -> dict[int, int]:
+    """Count the rows of several queries in one, none further than `COUNTED`."""
+    parts = [
+        select(literal(row_id), select(func.count()).select_from(query.limit(COUNTED).subquery()).scalar_subquery())
+        for row_id, query in asked
+    ]
+    found: dict[int, int] = {}
+    for begin in range(0, len(parts), _AT_ONCE):
+        found |= dict(session.execute(union_all(*parts[begin : begin + _AT_ONCE])).all())
+    return found

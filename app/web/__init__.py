@@ -1,0 +1,230 @@
+"""Pages. Default deny: a view that doesn't say who may use it is refused, and a test walks all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, g, make_response, redirect, render_template, request, session, url_for
+from flask_login import current_user
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from app import __version__, clock, logs
+from app.config import ASSETS, Settings
+from app.core.access import Permission
+from app.errors import AppError, Conflict, Invalid, NotFound, Refused, TooLarge, Unavailable
+from app.extensions import login_manager
+from app.web import filters
+from app.web.viewer import Viewer, load_actor, load_user, viewer
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+CSP = (
+    "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types htmx"
+)
+STATUS = {Refused: 403, NotFound: 404, Conflict: 409, TooLarge: 413, Invalid: 422, Unavailable: 503}
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def public(view: View) -> View:
+    """Let anyone use this view."""
+    view.__access__ = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def signed_in(view: View) -> View:
+    """Let anyone who is signed in use this view."""
+    view.__access__ = "signed in"  # type: ignore[attr-defined]
+    return view
+
+
+def operator(view: View) -> View:
+    """Let the installation's operators use this view."""
+    view.__access__ = "operator"  # type: ignore[attr-defined]
+    return view
+
+
+def needs(*any_of: Permission) -> Callable[[View], View]:
+    """Let members use this view who hold at least one of the permissions."""
+
+    def mark(view: View) -> View:
+        view.__access__ = frozenset(any_of)  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Give the application its pages."""
+    from app.web.pages import PAGES
+
+    login_manager.user_loader(load_user)
+    login_manager.unauthorized_handler(_ask_to_sign_in)
+    app.before_request(_begin)
+    app.before_request(lambda: _check_access(app))
+    app.after_request(_finish_with(settings.address.startswith("https://")))
+    app.errorhandler(AppError)(_explain)
+    app.errorhandler(HTTPException)(_explain_http)
+    app.errorhandler(Exception)(_apologize)
+    filters.register(app.jinja_env, lambda: viewer().zone, clock.now)
+    app.jinja_env.globals.update(csp_nonce=csp_nonce, can=can, asset=asset, version=__version__)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(_context)
+    for blueprint in PAGES:
+        app.register_blueprint(blueprint)
+
+
+def is_api() -> bool:
+    """Whether the request is for the API, whose keys and problem documents are its own affair."""
+    return request.path.startswith("/api/")
+
+
+def _begin() -> None:
+    g.request_id = secrets.token_hex(4)
+    g.nonce = secrets.token_urlsafe(16)
+
+
+def csp_nonce() -> str:
+    """The nonce of this response's scripts."""
+    nonce: str = g.nonce
+    return nonce
+
+
+def can(permission: str) -> bool:
+    """Whether the viewer holds a permission, for templates."""
+    actor = load_actor()
+    return actor is not None and actor.may(Permission(permission))
+
+
+@lru_cache
+def _asset_hash(name: str) -> str:
+    return hashlib.sha256((Path(ASSETS) / "static" / name).read_bytes()).hexdigest()[:12]
+
+
+def asset(name: str) -> str:
+    """The address of a static file, with its hash, so that it can be kept for ever."""
+    return url_for("static", filename=name, v=_asset_hash(name))
+
+
+def _context() -> dict[str, Any]:
+    if is_api():
+        return {}
+    from app.services import webhooks
+
+    actor = load_actor()
+    shown: Viewer | None = viewer() if actor is not None else None
+    attention = webhooks.count_needing_attention(actor) if actor is not None and actor.may(Permission.WEBHOOKS) else 0
+    return {"viewer": shown, "attention": attention, "now_at": clock.now(), "section": ""}
+
+
+def _check_access(app: Flask) -> BaseResponse | None:
+    """Refuse what nobody was let in for; forms from other sites; and views the member's role doesn't open."""
+    if is_api() or request.endpoint == "static":
+        return None
+    if request.endpoint is None:
+        return None  # 404 or 405, answered by routing
+    access = getattr(app.view_functions[request.endpoint], "__access__", None)
+    if request.method in UNSAFE and not _is_same_origin() and access != "receiver":
+        raise Refused("This form was sent from another site.")
+    if access in ("public", "receiver"):
+        return None
+    if not current_user.is_authenticated:
+        return _ask_to_sign_in()
+    actor = load_actor()
+    if actor is None or access is None:
+        raise Refused("You may not open this.")
+    if access == "operator" and not current_user.is_operator:
+        raise NotFound
+    if isinstance(access, frozenset):
+        actor.require(*access)
+    return None
+
+
+def _is_same_origin() -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.host
+
+
+def is_fragment() -> bool:
+    """Whether htmx asks, for a part of a page."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def _ask_to_sign_in() -> BaseResponse:
+    """A fragment gets 401: a redirect would put the sign-in page into the table."""
+    if is_fragment():
+        return Response("Sign in again.", 401, mimetype="text/plain")
+    going = request.full_path.rstrip("?") if request.method == "GET" else None
+    session.pop("_flashes", None)
+    return redirect(url_for("sign_in.show", next=going if going != "/" else None))
+
+
+def _finish_with(is_https: bool) -> Callable[[Response], Response]:
+    def finish(response: Response) -> Response:
+        if request.endpoint == "static":
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            return response
+        headers = {
+            "Content-Security-Policy": CSP.format(nonce=g.get("nonce", "")),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cache-Control": "no-store",
+            "Vary": "Cookie, HX-Request, HX-Request-Type",
+        }
+        if is_https:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return finish
+
+
+def _explain(error: AppError) -> BaseResponse:
+    code = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
+    response = _error_page(code, error.message)
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _explain_http(error: HTTPException) -> BaseResponse:
+    code = error.code or 500
+    words = {
+        400: "The request couldn't be read. Go back, reload the page and try again.",
+        404: "There's nothing here, or you may not see it.",
+        405: "This address doesn't take that kind of request.",
+        413: "What was sent is too large.",
+    }
+    response = _error_page(code, words.get(code, error.description or "Something is wrong."))
+    for name in ("Allow", "Retry-After", "WWW-Authenticate"):
+        value = error.get_response().headers.get(name)
+        if value:
+            response.headers[name] = value
+    return response
+
+
+def _apologize(error: Exception) -> BaseResponse:
+    logs.trouble("a page failed", error, request=g.get("request_id"), path=request.path)
+    return _error_page(500, "Something broke on our side.")
+
+
+def _error_page(code: int, message: str) -> BaseResponse:
+    if is_fragment():
+        return Response(message, code, mimetype="text/plain")
+    request_id = g.get("request_id", "")
+    page = render_template("errors/error.html", code=code, message=message, request_id=request_id)
+    return make_response(page, code)

@@ -1,0 +1,11 @@
+"""Every blueprint of pages, in the order of the navigation."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from app.web import inboxes
+
+PAGES: tuple[Blueprint, ...] = (
+    inboxes.bp,
+)

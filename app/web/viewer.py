@@ -1,0 +1,161 @@
+"""Who is looking: the signed-in user, acting in one organization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import g, request, session
+from flask_login import UserMixin, current_user, login_user, logout_user
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload, selectinload
+
+from app import clock
+from app.database import read
+from app.models import Membership, Organization, User
+from app.services.scope import Actor
+from app.web.filters import zone_named
+
+IDLE_MS = 8 * 3_600_000
+LONGEST_MS = 7 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An organization the viewer belongs to."""
+
+    public_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """What templates may know of whoever is looking."""
+
+    name: str
+    email: str
+    initials: str
+    zone: str
+    theme: str
+    organization_name: str
+    organizations: tuple[Place, ...]
+    is_operator: bool
+    shortcuts: bool = True
+    density: str = "comfortable"
+
+
+class SignedIn(UserMixin):
+    """A user as the session knows them: id and session version, so that one update ends every session."""
+
+    def __init__(self, user: User) -> None:
+        self.row_id = user.id
+        self.public_id = user.public_id
+        self.name = user.name
+        self.email = user.email
+        self.initials = user.initials
+        self.is_operator = user.is_operator
+        self.session_version = user.session_version
+
+    def get_id(self) -> str:
+        """What the session cookie holds."""
+        return f"{self.public_id}:{self.session_version}"
+
+
+def load_user(session_id: str) -> SignedIn | None:
+    """Return the user of a session, unless it was ended, is too old or was idle for too long."""
+    public_id, _, version = session_id.partition(":")
+    now = clock.now()
+    if now - session.get("begun_at", 0) > LONGEST_MS or now - session.get("seen_at", 0) > IDLE_MS:
+        return None
+    with read() as db_session:
+        user = db_session.scalar(select(User).where(User.public_id == public_id, User.is_active))
+        if user is None or str(user.session_version) != version:
+            return None
+        found = SignedIn(user)
+    if request.headers.get("HX-Request") != "true" and now - session["seen_at"] > 60_000:
+        session["seen_at"] = now  # polling doesn't prolong a session
+    return found
+
+
+def begin_session(user: User) -> None:
+    """Sign a user in, in a new session."""
+    session.clear()
+    session["begun_at"] = session["seen_at"] = clock.now()
+    login_user(SignedIn(user))
+    g.pop("actor", None)
+
+
+def end_session() -> None:
+    """Sign the viewer out."""
+    logout_user()
+    session.clear()
+    g.pop("actor", None)
+
+
+def load_actor() -> Actor | None:
+    """Return the viewer as an actor in the chosen organization; None when nobody is signed in."""
+    if "actor" not in g:
+        g.actor = _find_actor() if current_user.is_authenticated else None
+    actor: Actor | None = g.actor
+    return actor
+
+
+def actor() -> Actor:
+    """Return the viewer as an actor; for views, which nobody reaches without being one."""
+    found = load_actor()
+    assert found is not None
+    return found
+
+
+def _find_actor() -> Actor | None:
+    asked = request.args.get("org") or session.get("organization")
+    with read() as db_session:
+        query = (
+            select(Membership)
+            .join(Organization, Organization.id == Membership.organization_id)
+            .where(Membership.user_id == current_user.row_id)
+            .options(
+                joinedload(Membership.role),
+                joinedload(Membership.user),
+                joinedload(Membership.organization),
+                selectinload(Membership.units),
+            )
+            .order_by(Organization.name)
+        )
+        memberships = db_session.scalars(query).unique().all()
+        if not memberships:
+            return None
+        chosen = next((m for m in memberships if m.organization.public_id == asked), memberships[0])
+        g.places = tuple(Place(m.organization.public_id, m.organization.name) for m in memberships)
+        g.organization_name = chosen.organization.name
+        found = Actor(
+            organization_id=chosen.organization_id,
+            name=chosen.user.name,
+            permissions=chosen.permissions,
+            view=chosen.view,
+            public_id=chosen.user.public_id,
+            membership_id=chosen.id,
+            address=request.remote_addr,
+        )
+        public_id = chosen.organization.public_id
+    if session.get("organization") != public_id:
+        session["organization"] = public_id
+    return found
+
+
+def viewer() -> Viewer:
+    """Return what templates may know of whoever is looking; of nobody, their cookies alone."""
+    theme = request.cookies.get("theme", "system")
+    asked = request.cookies.get("zone", "UTC")
+    zone = asked if zone_named(asked) is not None else "UTC"
+    if load_actor() is None:
+        return Viewer("", "", "", zone, theme, "", (), is_operator=False)
+    return Viewer(
+        name=current_user.name,
+        email=current_user.email,
+        initials=current_user.initials,
+        zone=zone,
+        theme=theme if theme in ("light", "dark") else "system",
+        organization_name=g.organization_name,
+        organizations=g.places,
+        is_operator=current_user.is_operator,
+    )

@@ -1,0 +1,365 @@
+"""Webhooks: the list with its switches, one webhook's page, and what can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+
+from app import clock
+from app.core import urls
+from app.core.access import Permission
+from app.core.states import FINISHED, DeliveryState
+from app.core.urls import UrlError
+from app.delivery.installed import installed
+from app.errors import Invalid, NotFound
+from app.services import changes, deliveries, event_types, signatures, signing_secrets, standing, tests, webhooks
+from app.services.deliveries import LogQuery
+from app.web import is_fragment, live, needs, once, samples, words
+from app.web.filters import zone_named
+from app.web.viewer import actor, viewer
+from app.web.words import Voice
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
+    from app.services.deliveries import DeliveryRow
+    from app.services.webhooks import WebhookView
+    from app.web.words import Sentence
+
+bp = Blueprint("webhooks", __name__)
+
+NEWEST = 20
+MOST_HEADERS = 100
+DAY_MS = 86_400_000
+OVERLAPS = ((0, "at once"), (3_600_000, "1 h"), (DAY_MS, "24 h"), (7 * DAY_MS, "7 days"))
+STATES = (("", "Any state"), ("attention", "Needs attention"), ("on", "On"), ("off", "Off"), ("paused", "Paused"))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A webhook as the list shows it. `test` is the test payload sent from this page."""
+
+    view: WebhookView
+    sentence: Sentence
+    missed: int
+    is_own_inbox: bool
+    test: DeliveryRow | None = None
+
+
+@bp.get("/webhooks")
+@needs(Permission.WEBHOOKS)
+def index() -> str:
+    """Every webhook, those that need attention first."""
+    created = request.args.get("created")
+    secret = once.take(actor().public_id, created) if created else None
+    return render_template("webhooks/index.html", created=created, secret=secret, **_list())
+
+
+@bp.get("/webhooks/list")
+@needs(Permission.WEBHOOKS)
+def rows() -> Response:
+    """The list alone, for the poll and the filters."""
+    facts = _list()
+    is_testing = any(line.test and line.test.state not in FINISHED for line in facts["lines"])
+    return live.region("webhooks/_list.html", facts["lines"], lambda: facts, seconds=1 if is_testing else 3)
+
+
+@bp.get("/webhooks/attention")
+@needs(Permission.WEBHOOKS)
+def attention() -> Response:
+    """How many webhooks need attention, in a header alone."""
+    count = webhooks.count_needing_attention(actor())
+    return Response(status=200, headers={"Postroom-Attention": str(count), "Postroom-Poll": "30"})
+
+
+def _list() -> dict[str, Any]:
+    """What the list shows of what was asked for."""
+    asked, state = request.values.get("q", "").strip().lower(), request.values.get("state", "")
+    views = webhooks.list_all(actor())
+    chosen = [view for view in views if _is_asked(view, asked, state)]
+    stands = standing.of(actor(), chosen)
+    tested = dict(pair.split(":", 1) for pair in request.values.getlist("tested") if ":" in pair)
+    lines = [
+        line_of(view, stands[view.id].waiting, stands[view.id].missed, tested.get(view.id)) for view in chosen
+    ]
+    return {"lines": lines, "total": len(views), "q": asked, "state": state, "states": STATES}
+
+
+def _is_asked(view: WebhookView, asked: str, state: str) -> bool:
+    if asked and asked not in view.settings["name"].lower() and asked not in view.settings["url"].lower():
+        return False
+    match state:
+        case "attention":
+            return webhooks.needs_attention(view)
+        case "on":
+            return view.enabled and not view.paused
+        case "off":
+            return not view.enabled
+        case "paused":
+            return view.enabled and view.paused
+        case _:
+            return True
+
+
+def line_of(view: WebhookView, waiting: int, missed: int, tested: str | None = None) -> Line:
+    """Return a webhook with its sentence, and how its test fared when one was sent."""
+    view = replace(view, waiting=waiting)
+    sentence = words.webhook(view, voice(), missed=missed)
+    return Line(view, sentence, missed, is_own_inbox(view), _test(tested) if tested else None)
+
+
+def voice() -> Voice:
+    """How to speak to the viewer of moments."""
+    return Voice(zone_named(viewer().zone) or UTC, clock.now())
+
+
+def is_own_inbox(view: WebhookView) -> bool:
+    """Whether a webhook sends to a test inbox of this server."""
+    try:
+        return installed().is_own_inbox(urls.parse(view.settings["url"]))
+    except UrlError:
+        return False
+
+
+def _test(delivery: str) -> DeliveryRow | None:
+    return next(iter(deliveries.page(actor(), LogQuery(q=delivery, limit=1)).rows), None)
+
+
+# --- one webhook
+
+
+@bp.get("/webhooks/<public_id>")
+@needs(Permission.WEBHOOKS)
+def show(public_id: str) -> str:
+    """How a webhook is doing."""
+    return render_template("webhooks/show.html", **_overview(public_id))
+
+
+@bp.get("/webhooks/<public_id>/overview")
+@needs(Permission.WEBHOOKS)
+def overview(public_id: str) -> Response:
+    """The overview alone, for the poll."""
+    facts = _overview(public_id)
+    is_moving = any(row.state is DeliveryState.SENDING for row in facts["rows"]) or facts["is_testing"]
+    stamp = (facts["line"], facts["rows"])
+    return live.region("webhooks/_overview.html", stamp, lambda: facts, seconds=1 if is_moving else 3)
+
+
+def _overview(public_id: str) -> dict[str, Any]:
+    line = _line(public_id)
+    rows = deliveries.page(actor(), LogQuery(webhook=(public_id,), limit=NEWEST)).rows
+    test = line.test
+    found = deliveries.find(actor(), test.id) if test is not None and test.webhook == public_id else None
+    return {
+        "line": line,
+        "rows": rows,
+        "test": found,
+        "is_testing": test is not None and test.state not in FINISHED,
+        "words": words,
+    }
+
+
+def _line(public_id: str) -> Line:
+    view = webhooks.find(actor(), public_id)
+    stand = standing.of(actor(), [view])[view.id]
+    return line_of(view, stand.waiting, stand.missed, request.args.get("tested"))
+
+
+@bp.get("/webhooks/<public_id>/log")
+@needs(Permission.WEBHOOKS)
+def log(public_id: str) -> BaseResponse:
+    """Log History of this webhook."""
+    return redirect(url_for("deliveries.index", webhook=webhooks.find(actor(), public_id).id))
+
+
+@bp.get("/webhooks/<public_id>/changes")
+@needs(Permission.WEBHOOKS)
+def show_changes(public_id: str) -> str:
+    """Who changed what."""
+    line = _line(public_id)
+    return render_template("webhooks/changes.html", line=line, changes=changes.of(actor(), public_id))
+
+
+# --- the signature
+
+
+@bp.get("/webhooks/<public_id>/signature")
+@needs(Permission.WEBHOOKS)
+def signature(public_id: str) -> str:
+    """How to check what this webhook sends."""
+    return _signature_page(public_id, secret=once.take(actor().public_id, public_id))
+
+
+@bp.post("/webhooks/<public_id>/signature")
+@needs(Permission.WEBHOOKS)
+def check_signature(public_id: str) -> str:
+    """Check pasted headers and body with the stored secret."""
+    headers, body = request.form.get("headers", ""), request.form.get("body", "")
+    pasted = dict(_header(line) for line in headers.splitlines()[:MOST_HEADERS] if ":" in line)
+    verdict = signatures.check(actor(), public_id, pasted, body.replace("\r\n", "\n").encode())
+    return _signature_page(public_id, verdict=verdict, headers=headers, body=body)
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
+
+
+def _signature_page(public_id: str, **facts: Any) -> str:
+    sheet = signatures.sheet(actor(), public_id)
+    return render_template(
+        "webhooks/signature.html",
+        line=_line(public_id),
+        sheet=sheet,
+        languages=samples.LANGUAGES,
+        language=request.args.get("language", samples.LANGUAGES[0]),
+        sample=samples.sample(sheet, request.args.get("language", "")) if sheet else "",
+        **facts,
+    )
+
+
+@bp.get("/webhooks/<public_id>/secret/rotate")
+@needs(Permission.SECRETS)
+def ask_rotate(public_id: str) -> str:
+    """Ask before the signing secret is replaced."""
+    return render_template("webhooks/rotate.html", line=_line(public_id), overlaps=OVERLAPS, chosen=DAY_MS)
+
+
+@bp.post("/webhooks/<public_id>/secret/rotate")
+@needs(Permission.SECRETS)
+def rotate(public_id: str) -> BaseResponse:
+    """Replace the signing secret; the next page shows the new one, once."""
+    overlap_ms = request.form.get("overlap", DAY_MS, type=int)
+    once.keep(actor().public_id, public_id, signing_secrets.rotate(actor(), public_id, overlap_ms=overlap_ms).secret)
+    return redirect(url_for(".signature", public_id=public_id), 303)
+
+
+# --- switches and other deeds
+
+
+@bp.post("/webhooks/<public_id>/on")
+@needs(Permission.WEBHOOKS)
+def turn_on(public_id: str) -> BaseResponse | str:
+    """Turn it on, which sends a test payload."""
+    return _after(public_id, webhooks.turn_on(actor(), public_id).test_delivery)
+
+
+@bp.get("/webhooks/<public_id>/off")
+@needs(Permission.WEBHOOKS)
+def ask_off(public_id: str) -> str:
+    """Ask what becomes of the deliveries that wait."""
+    return render_template("webhooks/off.html", line=_line(public_id), back=_place(public_id))
+
+
+@bp.post("/webhooks/<public_id>/off")
+@needs(Permission.WEBHOOKS)
+def turn_off(public_id: str) -> BaseResponse | str:
+    """Turn it off; when deliveries wait and nobody said what becomes of them, ask first."""
+    waiting = request.form.get("waiting")
+    if waiting is None and _line(public_id).view.waiting and not is_fragment():
+        return redirect(url_for(".ask_off", public_id=public_id, at=request.form.get("at")), 303)
+    webhooks.turn_off(actor(), public_id, cancel_waiting=waiting == "cancel")
+    return _after(public_id)
+
+
+@bp.post("/webhooks/<public_id>/pause")
+@needs(Permission.WEBHOOKS)
+def pause(public_id: str) -> BaseResponse | str:
+    """Hold everything, and keep queueing."""
+    webhooks.pause(actor(), public_id)
+    return _after(public_id)
+
+
+@bp.post("/webhooks/<public_id>/resume")
+@needs(Permission.WEBHOOKS)
+def resume(public_id: str) -> BaseResponse | str:
+    """Send what was held."""
+    webhooks.resume(actor(), public_id)
+    return _after(public_id)
+
+
+@bp.get("/webhooks/<public_id>/test")
+@needs(Permission.WEBHOOKS)
+def ask_test(public_id: str) -> str:
+    """Choose what a test sends."""
+    return _test_page(public_id, {})
+
+
+@bp.post("/webhooks/<public_id>/test")
+@needs(Permission.WEBHOOKS)
+def send_test(public_id: str) -> BaseResponse | str | tuple[str, int]:
+    """Send a test payload: the preset's, a type's example, or a past event."""
+    what = request.form.get("what", "preset")
+    event_type = request.form.get("event_type") if what == "type" else None
+    event = request.form.get("event", "").strip() if what == "event" else None
+    try:
+        return _after(public_id, tests.send(actor(), public_id, event_type=event_type, event=event))
+    except Invalid as error:
+        return _test_page(public_id, {problem.field: problem.message for problem in error.problems}), 422
+    except NotFound:
+        if event is None:
+            raise
+        return _test_page(public_id, {"event": "There is no event with this id, or you may not see it."}), 422
+
+
+def _test_page(public_id: str, errors: dict[str, str]) -> str:
+    types = [(kind.name, kind.name) for kind in event_types.list_all(actor())]
+    line = _line(public_id)
+    preset = installed().presets.get(line.view.settings["preset"])
+    test_type = preset.test_type if preset else ""
+    return render_template(
+        "webhooks/test.html", line=line, types=types, errors=errors, back=_place(public_id), test_type=test_type
+    )
+
+
+@bp.post("/webhooks/<public_id>/duplicate")
+@needs(Permission.WEBHOOKS)
+def duplicate(public_id: str) -> BaseResponse:
+    """Open the form of a new webhook with these settings; secrets are not copied."""
+    return redirect(url_for(".new", **{"from": public_id}), 303)
+
+
+@bp.get("/webhooks/<public_id>/delete")
+@needs(Permission.WEBHOOKS)
+def ask_delete(public_id: str) -> str:
+    """Ask for the name before deleting."""
+    return render_template("webhooks/delete.html", line=_line(public_id), error=None)
+
+
+@bp.post("/webhooks/<public_id>/delete")
+@needs(Permission.WEBHOOKS)
+def delete(public_id: str) -> BaseResponse | tuple[str, int]:
+    """Delete it, when its name was typed."""
+    line = _line(public_id)
+    name = line.view.settings["name"]
+    if request.form.get("name", "").strip() != name:
+        return render_template("webhooks/delete.html", line=line, error=f"Type {name} to delete it."), 422
+    webhooks.delete(actor(), public_id)
+    flash(f"{name} was deleted.")
+    return redirect(url_for(".index"), 303)
+
+
+def _after(public_id: str, test: str | None = None) -> BaseResponse | str:
+    """Go back to where the deed was done: the list or the webhook's own page."""
+    if is_fragment():
+        facts = _list()
+        if test is not None:
+            facts["lines"] = [_with_test(line, public_id, test) for line in facts["lines"]]
+        return render_template("webhooks/_list.html", **facts)
+    if request.form.get("at") == "page":
+        return redirect(url_for(".show", public_id=public_id, tested=test), 303)
+    return redirect(url_for(".index", tested=f"{public_id}:{test}" if test else None, _anchor=public_id), 303)
+
+
+def _with_test(line: Line, public_id: str, test: str) -> Line:
+    return replace(line, test=_test(test)) if line.view.id == public_id else line
+
+
+def _place(public_id: str) -> str:
+    at_page = request.values.get("at") == "page"
+    return url_for(".show", public_id=public_id) if at_page else url_for(".index")
+
+

@@ -1,0 +1,360 @@
+"""What every state, reason, outcome and error is called, in sentences for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from app.core.health import AUTO_OFF_AFTER_MS
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.web.filters import duration, iso, moment, number, time_element
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.services.deliveries import DeliveryRow
+    from app.services.webhooks import WebhookView
+
+S, R, E = DeliveryState, Reason, ErrorClass
+
+STATES: Mapping[DeliveryState, str] = {
+    S.PENDING: "Waiting",
+    S.SENDING: "Sending",
+    S.DELIVERED: "Delivered",
+    S.FAILED: "Failed",
+    S.CANCELED: "Canceled",
+    S.SKIPPED: "Not sent",
+}
+
+# What a badge can say: pending is three different things to people.
+DISPLAYED: Mapping[str, str] = {
+    "delivered": "Delivered",
+    "sending": "Sending",
+    "queued": "Queued",
+    "retrying": "Retrying",
+    "paused": "Paused",
+    "failed": "Failed",
+    "canceled": "Canceled",
+    "skipped": "Skipped",
+}
+
+TAGS: Mapping[DeliveryKind, str] = {DeliveryKind.NORMAL: "", DeliveryKind.TEST: "TEST", DeliveryKind.REPLAY: "REPLAY"}
+
+OUTCOMES: Mapping[Outcome, str] = {
+    Outcome.SUCCEEDED: "Accepted",
+    Outcome.FAILED: "Failed",
+    Outcome.BLOCKED: "Blocked; nothing was sent",
+    Outcome.INTERRUPTED: "The server stopped during the request; the receiver may have got it",
+}
+
+# The badge whose colour and picture an outcome has.
+LOOKS: Mapping[Outcome, str] = {
+    Outcome.SUCCEEDED: "delivered",
+    Outcome.FAILED: "failed",
+    Outcome.BLOCKED: "failed",
+    Outcome.INTERRUPTED: "canceled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error class: in the Response column, and what can be done about it."""
+
+    short: str
+    hint: str
+
+
+ERRORS: Mapping[ErrorClass, Trouble] = {
+    E.STATUS: Trouble("refused by status", "The receiver refused the request; its answer may say why."),
+    E.DNS: Trouble("host not found", "A typo, or its DNS is down."),
+    E.REFUSED: Trouble("refused", "Nothing listens there, or a firewall rejects this server."),
+    E.CONNECT_TIMEOUT: Trouble("no connection", "A firewall may drop packets from this server."),
+    E.TIMEOUT: Trouble("timed out", "Answer first, work afterwards."),
+    E.RESET: Trouble("closed", "A crash or a proxy's limit at the receiver."),
+    E.TLS: Trouble("certificate", "Repair the certificate; disabling verification is a last resort."),
+    E.BAD_HTTP: Trouble("unreadable", "What came back isn't HTTP as its standard has it."),
+    E.TOO_LARGE: Trouble("answer cut", "A short answer is enough: only its status code counts."),
+    E.INCOMPLETE: Trouble("incomplete", "The status counted; the rest of the answer broke off."),
+    E.LATE: Trouble("body late", "The status counted; the rest of the answer didn't end in time."),
+    E.BLOCKED: Trouble("blocked", "See System ▸ Network for what this server may reach."),
+    E.INTERRUPTED: Trouble("interrupted", "Doesn't count as an attempt."),
+    E.SHAPE_FAILED: Trouble("not built", "Look at the field mapping and at what the event carries."),
+}
+
+_STATUS_HINTS: Mapping[int, str] = {
+    401: "Check user and password, or the receiver's allow list.",
+    403: "Check user and password, or the receiver's allow list.",
+    404: "The path doesn't exist.",
+    410: "The path doesn't exist. 410 turns the webhook off.",
+    413: "Send only the status, or change the content type or mapping.",
+    415: "Send only the status, or change the content type or mapping.",
+    422: "Send only the status, or change the content type or mapping.",
+    429: "Waiting as asked. A rate limit would avoid it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """A reason: `full` where every fact it names is known, else `plain`; and where the way out lies."""
+
+    plain: str
+    full: str = ""
+    way_out: str = ""
+    place: str = ""  # switch, resume, events, units, owner, filter, mapping, network; empty: nowhere
+
+
+REASONS: Mapping[Reason, Why] = {
+    R.WEBHOOK_OFF: Why("The webhook was off.", "The webhook was off since {since}.", "Turn on", "switch"),
+    R.WEBHOOK_PAUSED: Why(
+        "Held: the webhook is paused.", "Held: the webhook is paused since {since}.", "Resume", "resume"
+    ),
+    R.WEBHOOK_DELETED: Why("The webhook was deleted."),
+    R.EVENT_TYPE_NOT_SELECTED: Why(
+        "This event type isn't selected.", "{event_type} isn't selected.", "Settings ▸ Events", "events"
+    ),
+    R.BUSINESS_UNIT_NOT_SELECTED: Why(
+        "The event's business unit isn't selected.",
+        "Business unit {unit} isn't selected.",
+        "Settings ▸ Business units",
+        "units",
+    ),
+    R.OWNER_CANNOT_SEE: Why(
+        "Its owner may not see this event.", "Its owner, {owner}, may not see this event.", "Change owner", "owner"
+    ),
+    R.FILTERED_OUT: Why("The filter didn't match.", "The filter {filter} didn't match.", "Filter", "filter"),
+    R.CREATED_LATER: Why(
+        "The webhook was created after the event.", "The webhook was created after the event, on {made}."
+    ),
+    R.SHAPE_FAILED: Why(
+        "The payload couldn't be built.", "The payload couldn't be built: {detail}.", "Field mapping", "mapping"
+    ),
+    R.EXHAUSTED: Why("Every attempt failed."),
+    R.GONE: Why("The receiver answered 410 Gone."),
+    R.ASKED: Why("The receiver asked to drop this event."),
+    R.TEST_FAILED: Why("The test payload failed.", "The test payload failed: {detail}."),
+    R.REFUSED_BY_RULE: Why(
+        "A rule of this server forbids this request.", "Not tried again: {detail}.", "System ▸ Network", "network"
+    ),
+    R.INTERRUPTED_REPEATEDLY: Why("Stopped after 3 interruptions; the receiver may have got it."),
+    R.BY_PERSON: Why("Canceled by a member.", "Canceled by {detail}."),
+    R.NEW: Why("Not turned on yet.", way_out="Turn on", place="switch"),
+    R.SUSTAINED_FAILURE: Why(f"No success for {AUTO_OFF_AFTER_MS // 86_400_000} days."),
+    R.OWNER_LEFT: Why("Its owner left.", way_out="Change owner", place="owner"),
+}
+
+# Why a webhook went off by itself; those that people turn off have sentences of their own.
+TURNED_OFF: Mapping[Reason, str] = {
+    R.SUSTAINED_FAILURE: f"no success for {AUTO_OFF_AFTER_MS // 86_400_000} days",
+    R.EXHAUSTED: "every attempt of a delivery failed",
+    R.GONE: "the receiver answered 410 Gone",
+    R.ASKED: "the receiver asked for it",
+    R.OWNER_LEFT: "its owner left",
+    R.WEBHOOK_DELETED: "it was deleted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who is spoken to: in which zone, and when."""
+
+    zone: tzinfo
+    now_at: int
+
+    def when(self, at: int, form: str = "ds") -> Markup:
+        """Write a moment with its date."""
+        return time_element(at, self.zone, self.now_at, form)
+
+    def near(self, at: int, *, precision: str = "s") -> Markup:
+        """Write a moment of today as the time of day, another one with its date."""
+        local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
+        return self.when(at, precision if local == today else f"d{precision}")
+
+    def since(self, at: int) -> Markup:
+        """Write a moment of today as hour and minute, an earlier one as its day."""
+        local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
+        return self.when(at, "m" if local == today else "d")
+
+    def left(self, at: int) -> Markup:
+        """Write how long it is until a moment; it ticks where there is script."""
+        words = f"in {duration((at - self.now_at) // 1000 * 1000)}" if at - self.now_at >= 1000 else "now"
+        return Markup('<time datetime="{}" data-tick="down">{}</time>').format(iso(at), words)
+
+    def plain(self, at: int, form: str = "ds") -> str:
+        """Write a moment as text alone."""
+        return moment(at, self.zone, self.now_at, form)
+
+
+def status_line(status: int) -> str:
+    """The code with its registered name: `503 Service Unavailable`."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def response(status: int | None, error: ErrorClass | None) -> str:
+    """The Response column: the latest status, else the error in a word, else a dash."""
+    if status is not None:
+        return str(status)
+    return ERRORS[error].short if error is not None else "–"
+
+
+def hint(status: int | None, error: ErrorClass | None, *, again: bool = False) -> str:
+    """What to do about an attempt; empty where there is nothing to do. `again`: the delivery is still under way."""
+    if error is E.STATUS and status is not None:
+        if 300 <= status < 400:
+            return "Put the final address into the URL. Often http, www or a slash."
+        if status >= 500:
+            return "The receiver had a problem." + (" It is tried again." if again else "")
+        return _STATUS_HINTS.get(status, ERRORS[E.STATUS].hint)
+    return ERRORS[error].hint if error is not None else ""
+
+
+def attempt_line(outcome: Outcome, status: int | None, message: str | None) -> str:
+    """One line for an attempt: what was recorded, else what its outcome means."""
+    if message:
+        return message.removesuffix(".")
+    return status_line(status) if status is not None else OUTCOMES[outcome]
+
+
+def reason(why: Reason, **facts: object) -> Markup:
+    """Say a reason, with the fact its sentence names if given: since, event_type, unit, owner, filter, made, detail."""
+    words = REASONS[why]
+    known = {name: fact for name, fact in facts.items() if fact is not None and f"{{{name}}}" in words.full}
+    if not known:
+        return Markup(words.plain)  # noqa: S704 - our own words
+    plain = {name: fact.removesuffix(".") if isinstance(fact, str) else fact for name, fact in known.items()}
+    return Markup(words.full).format(**plain)  # noqa: S704 - our own words; format escapes the facts
+
+
+def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None) -> Markup:
+    """Say in a sentence where a delivery stands. `last` is the line of its latest attempt."""
+    tries = row.attempt_count - row.interruptions
+    of = f"{tries} of {row.attempts_allowed}"
+    cause = last or response(row.last_status, row.last_error)
+    match row.display:
+        case "queued":
+            said = Markup("Waiting since {}.").format(voice.near(row.created_at))
+            return said + _ahead(ahead)
+        case "sending":
+            return Markup("Attempt {} in progress.").format(of)
+        case "retrying":
+            return Markup("Attempt {} failed: {}.").format(of, cause)
+        case "paused":
+            return Markup("{} It is sent on resume.").format(reason(R.WEBHOOK_PAUSED))
+        case "delivered":
+            assert row.finished_at is not None
+            after = duration(max(0, row.finished_at - row.created_at))
+            answer = status_line(row.last_status) if row.last_status else "success"
+            return Markup("Accepted with {} on attempt {}, {} after the event.").format(answer, of, after)
+        case "canceled":
+            return _canceled(row, voice)
+        case "skipped":
+            return Markup("Not sent: {}").format(lowered(reason(row.reason))) if row.reason else Markup("Not sent.")
+        case _:
+            return _failed(row, tries, cause)
+
+
+def _ahead(ahead: int | None) -> Markup:
+    if ahead is None:
+        return Markup("")
+    return Markup(" {} ahead of it for this webhook.").format(number(ahead) if ahead else "None")
+
+
+def _canceled(row: DeliveryRow, voice: Voice) -> Markup:
+    who = row.detail or "Postroom"
+    why = {R.WEBHOOK_OFF: " when the webhook was turned off", R.WEBHOOK_DELETED: " when the webhook was deleted"}
+    at = row.finished_at if row.finished_at is not None else voice.now_at
+    return Markup("Canceled by {}{}, {}.").format(who, why.get(row.reason or R.BY_PERSON, ""), voice.when(at))
+
+
+def _failed(row: DeliveryRow, tries: int, cause: str) -> Markup:
+    if row.reason is R.EXHAUSTED or row.reason is None:
+        spent = duration(max(0, (row.finished_at or row.created_at) - row.created_at))
+        attempts = "1 attempt" if tries == 1 else f"{tries} attempts over {spent}"
+        return Markup("Gave up after {}. Last answer: {}.").format(attempts, cause)
+    if row.reason in (R.GONE, R.ASKED):
+        return Markup("Not tried again: {}").format(lowered(reason(row.reason)))
+    return reason(row.reason, detail=row.detail or cause)
+
+
+def lowered(sentence: Markup) -> Markup:
+    """A sentence as the second half of another: `The webhook …` -> `the webhook …`; names keep their letters."""
+    return sentence[:1].lower() + sentence[1:] if sentence.startswith(("The ", "Its ", "This ")) else sentence
+
+
+def next_attempt(row: DeliveryRow, voice: Voice) -> Markup:
+    """Say when the next attempt is made; empty where none is planned."""
+    if row.state is not S.PENDING or row.is_paused or row.next_attempt_at is None:
+        return Markup("")
+    if not row.is_on:
+        return Markup("Held until the webhook is turned on.")
+    due_at = row.next_attempt_at
+    if row.shut_until > max(due_at, voice.now_at):
+        return Markup("Waiting until {}: the receiver is backing off.").format(voice.near(row.shut_until))
+    if due_at <= voice.now_at:
+        return Markup("Next attempt as soon as there is room.") if row.display == "retrying" else Markup("")
+    return Markup("Next attempt {} ({}).").format(voice.left(due_at), voice.near(due_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A state in words: `strong` comes first and is tinted with `tone` (a badge's state, danger, warning or none)."""
+
+    tone: str
+    strong: Markup
+    rest: Markup
+
+
+def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None) -> Sentence:
+    """Say how a webhook is doing. `missed`: events since it went off by itself."""
+    if not view.enabled:
+        return _off(view, voice, missed)
+    if view.paused:
+        by, at = view.paused_by or "a member", voice.since(view.paused_at or voice.now_at)
+        return Sentence("warning", Markup("Paused by {} at {}.").format(by, at), _waiting(view, "held"))
+    if view.shut_until > voice.now_at:
+        until = Markup("Backing off until {}").format(voice.near(view.shut_until, precision="m"))
+        after = Markup(" after {} in a row.").format(_times(view.failures_in_row, "failure"))
+        return Sentence("warning", until, after + _waiting(view, "waiting"))
+    if view.failing_since is not None and view.failures_in_row > 0:
+        return _failing(view, voice)
+    if view.last_success_at is None:
+        return Sentence("", Markup("On."), Markup(" No event has matched yet."))
+    ago = Markup('<time datetime="{}" data-tick="ago">{}</time>').format(
+        iso(view.last_success_at), f"{duration((voice.now_at - view.last_success_at) // 1000 * 1000)} ago"
+    )
+    return Sentence("", Markup("On."), Markup(" Last delivered {}.").format(ago))
+
+
+def _failing(view: WebhookView, voice: Voice) -> Sentence:
+    assert view.failing_since is not None
+    strong = Markup("Failing since {}:").format(voice.since(view.failing_since))
+    rest = Markup(" {} since the last success.").format(_times(view.failed_attempts, "failed attempt"))
+    off_at = max(view.failing_since, view.last_success_at or 0) + AUTO_OFF_AFTER_MS
+    rest += Markup(" If this goes on it is turned off on {}.").format(voice.when(off_at, "dm"))
+    return Sentence("danger", strong, rest)
+
+
+def _off(view: WebhookView, voice: Voice, missed: int | None) -> Sentence:
+    if view.off_reason is R.NEW or view.switched_at is None:
+        return Sentence("", Markup("Off."), Markup(" Not turned on yet."))
+    on = voice.when(view.switched_at, "d")
+    because = TURNED_OFF.get(view.off_reason) if view.off_reason is not None else None
+    if because is not None:
+        since = Markup(" {} since then.").format(_times(missed, "event")) if missed is not None else Markup("")
+        return Sentence("danger", Markup("Turned off on {}:").format(on), Markup(" {}.").format(because) + since)
+    strong = Markup("Turned off by {} on {}.").format(view.switched_by or "a member", on)
+    return Sentence("", strong, Markup(" New events aren't queued."))
+
+
+def _waiting(view: WebhookView, word: str) -> Markup:
+    return Markup(" {} {}.").format(number(view.waiting), word) if view.waiting else Markup("")
+
+
+def _times(count: int, noun: str) -> str:
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"

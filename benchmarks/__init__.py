@@ -1,0 +1,1 @@
+"""Benchmarks: one file a scenario, each beside a reference measured in the same run."""
