@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from app.version import __version__
+
 if TYPE_CHECKING:
-    from flask_openapi import OpenAPI
+    from flask_openapi.openapi import OpenAPI
 
     from app.config import Settings
     from app.delivery.installed import Installed
-
-__version__ = "0.1.0"
 
 
 def create_app(settings: Settings | None = None) -> OpenAPI:
@@ -19,7 +19,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
     Without `settings` they come from the environment. Delivering needs `postroom serve` or `postroom worker`.
     """
-    from flask_openapi import Info, OpenAPI
+    from flask_openapi.models.info import Info
+    from flask_openapi.openapi import OpenAPI
 
     from app import api, crypto, database, faults, web
     from app.config import ASSETS, read_settings

@@ -20,7 +20,10 @@ class PublishError(Exception):
         self.status = status
         self.problem = problem
         errors = "; ".join(f"{e.get('field')}: {e.get('message')}" for e in problem.get("errors") or ())
-        super().__init__(f"{status} {problem.get('detail') or problem.get('title') or 'refused'}" + (f" ({errors})" if errors else ""))
+        super().__init__(
+            f"{status} {problem.get('detail') or problem.get('title') or 'refused'}"
+            + (f" ({errors})" if errors else "")
+        )
 
 
 class Postroom:

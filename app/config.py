@@ -98,7 +98,11 @@ class Settings:
         "DATA_DIR", "Folder with database, key file, own presets and packs: all there is to back up", _folder, None
     )
     database_url: str | None = _option(
-        "DATABASE_URL", "postgresql://… for PostgreSQL; left out: SQLite in the data directory", _database, None, secret=True
+        "DATABASE_URL",
+        "postgresql://… for PostgreSQL; left out: SQLite in the data directory",
+        _database,
+        None,
+        secret=True,
     )
     host: str = _option("HOST", "Address to listen on", str, "127.0.0.1")
     port: int = _option("PORT", "Port to listen on", _whole(1, 65535), 8300)
@@ -117,7 +121,11 @@ class Settings:
         "SECRET_KEY", "Signs sessions; left out: made and kept in the key file", str, None, secret=True
     )
     encryption_keys: tuple[str, ...] = _option(
-        "ENCRYPTION_KEYS", "Fernet keys for secrets at rest, newest first; left out: in the key file", _keys, (), secret=True
+        "ENCRYPTION_KEYS",
+        "Fernet keys for secrets at rest, newest first; left out: in the key file",
+        _keys,
+        (),
+        secret=True,
     )
     concurrency: int = _option("CONCURRENCY", "Requests to receivers in flight, in all", _whole(1, 4096), 256)
     threads: int = _option("THREADS", "Threads that answer web and API requests", _whole(1, 128), 16)

@@ -44,6 +44,7 @@ def set_up(kind: str) -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a job that still runs is no news at every tick
 
 
 def log(what: str, **facts: Any) -> None:

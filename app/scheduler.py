@@ -18,12 +18,15 @@ from app.delivery.engine import Engine
 from app.services import system
 
 DELIVER = "deliver"
+STUCK_AFTER_S = 10.0
 
 
 class Clockwork:
     """Runs the jobs in their own threads, nudges `deliver` when the bell rings, and stops in order."""
 
-    def __init__(self, engine: Engine, context: Callable[[], AbstractContextManager[Any]], die: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, context: Callable[[], AbstractContextManager[Any]], die: Callable[[], None]
+    ) -> None:
         self._engine = engine
         self._context = context
         self._die = die
@@ -47,7 +50,7 @@ class Clockwork:
     def _table(self) -> list[tuple[str, Callable[[], None], float]]:
         return [
             (DELIVER, self._deliver, self._tick_s),
-            ("heartbeat", lambda: system.heartbeat(self._engine.worker), 5),
+            ("heartbeat", self._report, 5),
             ("release lapsed leases", self._release_lapsed, 5),
             ("webhook health", self._review_health, 60),
             ("checkpoint", lambda: database.checkpoint(larger_than=64 * 2**20), 5),
@@ -71,6 +74,12 @@ class Clockwork:
             with self._state:
                 self._running.discard(name)
                 self._state.notify_all()
+
+    def _report(self) -> None:
+        """Say that this process is there, and, while the engine's loop goes round, that it delivers."""
+        system.heartbeat(self._engine.worker)
+        if DELIVER not in self._running or time.monotonic() - self._engine.turned_at < STUCK_AFTER_S:
+            system.tick()
 
     def _deliver(self) -> None:
         system.tick()

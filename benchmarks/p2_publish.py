@@ -24,7 +24,7 @@ def run(rounds: int) -> list[Figure]:
         with bare(THREADS) as port:
             references.append(closed_loop(publish_to(port, "none"), CLIENTS, REQUESTS))
         with place() as at:
-            make_webhooks(at, "http://127.0.0.1:9/in", 1)
+            make_webhooks(at, "http://127.0.0.1:9999/in", 1)
             with postroom(at, "--no-deliver") as port:
                 rates.append(closed_loop(publish_to(port, at.api_key, f"p{number}"), CLIENTS, REQUESTS))
     ratio = sorted(rates)[rounds // 2] / sorted(references)[rounds // 2]

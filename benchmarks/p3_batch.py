@@ -26,10 +26,10 @@ def run(rounds: int) -> list[Figure]:
     rates, references = [], []
     for _ in range(rounds):
         with place() as at:
-            make_webhooks(at, "http://127.0.0.1:9/in", 1)
+            make_webhooks(at, "http://127.0.0.1:9999/in", 1)
             rates.append(_publish(at))
         with place() as at:
-            make_webhooks(at, "http://127.0.0.1:9/in", 1)
+            make_webhooks(at, "http://127.0.0.1:9999/in", 1)
             references.append(_insert(at))
     ratio = sorted(rates)[rounds // 2] / sorted(references)[rounds // 2]
     what = f"events in batches of {BATCH}"

@@ -51,7 +51,7 @@ def place(**options: str) -> Iterator[Place]:
         app = create_app(settings)
         schema.migrate(settings)
         with app.app_context():
-            organizations.first_admin("Bench", "bench@postroom.test", "correct horse battery")
+            organizations.first_admin("Bench", "bench@postroom.test", "seven brown horses")
             actor = organizations.system_of(None)
             event_types.install(actor, "jobs")
             key = api_keys.create(actor, "bench", ["admin"]).key

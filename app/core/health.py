@@ -46,6 +46,7 @@ class Seen:
     trips_breaker: bool  # a timeout, no connection, TLS, 5xx: the receiver is in trouble, not the request
     error: str | None = None
     shut_until: int = 0  # the receiver asked the whole webhook to wait
+    by_hand: bool = False  # it passed a shut lane
 
 
 def fold(health: Health, results: Iterable[Seen], now: int) -> tuple[Health, list[Happening]]:
@@ -55,7 +56,9 @@ def fold(health: Health, results: Iterable[Seen], now: int) -> tuple[Health, lis
         if seen.succeeded:
             if health.failing_since is not None and health.times_opened:
                 happenings.append(Happening.RECOVERED)
-            health = Health(last_success_at=now)
+            # What was under way already when the receiver asked for time says nothing about its wish.
+            asked_until = 0 if health.times_opened or seen.by_hand else health.shut_until
+            health = Health(last_success_at=now, shut_until=asked_until)
             continue
         health = _failed(health, seen, now)
         if _must_open(health, seen, now):

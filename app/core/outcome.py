@@ -148,7 +148,7 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What follows for the delivery (`state`, `wait_ms`), for its webhook (`turn_off`), and for all that waits there."""
+    """What follows: for the delivery, for its webhook (`turn_off`), and for all that waits there (`lane_wait_ms`)."""
 
     state: DeliveryState
     wait_ms: int | None = None
@@ -174,10 +174,11 @@ def last_block(received: bytes) -> tuple[bytes, bool]:
     """
     start = 0
     while True:
-        ends = [end for end in (received.find(b"\n\r\n", start), received.find(b"\n\n", start)) if end >= 0]
-        if not ends:
+        blank = received.find(b"\n\r\n", start)
+        bare = received.find(b"\n\n", start, blank + 1 if blank >= 0 else len(received))
+        end = (bare if bare >= 0 else blank) + 1
+        if end == 0:
             return received[start:], False
-        end = min(ends) + 1
         status = received[start : received.index(b"\n", start) + 1]
         if not _INTERIM.fullmatch(status):
             return received[start:end], _STATUS_LINE.fullmatch(status) is not None

@@ -63,4 +63,3 @@ def obstacles(event: Routed, target: Target) -> Iterator[Reason]:
 def route(event: Routed, target: Target) -> Reason | None:
     """Return what keeps the event from this webhook, or None when it is to be sent."""
     return next(obstacles(event, target), None)
-

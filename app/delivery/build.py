@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from app import __version__
 from app.core import shaping, signing
 from app.core.redaction import masked
 from app.core.shaping import Company, EventFacts
 from app.delivery.queue import Loaded, SentBodyRow
 from app.delivery.settings import DeliverySettings
 from app.delivery.transfer import Request
+from app.version import __version__
 
 USER_AGENT = f"Postroom/{__version__}"
 

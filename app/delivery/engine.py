@@ -67,6 +67,7 @@ class Engine:
         self.roll = roll
         self.seats = Seats(seats)
         self.next_due_at: int | None = None
+        self.turned_at = time.monotonic()  # when the loop last went round, for whoever watches over it
         self._lines: dict[int, deque[InHand]] = {}
         self._in_hand = 0
         self._flights: dict[int, Flight] = {}
@@ -112,6 +113,7 @@ class Engine:
         self._idle_since = None
         self._more = True
         while not self._is_drained(linger_s):
+            self.turned_at = time.monotonic()
             if self._may_take():
                 self._take()
             self._start()

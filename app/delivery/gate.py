@@ -58,6 +58,7 @@ class Gate:
     def follow(self, egress: Egress) -> None:
         """Put other rules in force. They hold at once, for pooled connections too."""
         self.egress = egress
+        self._own_ports = egress.listening | ({egress.own[1]} if egress.own is not None else set())
         self._verdicts: dict[str, tuple[str | None, bool]] = {}
 
     def refusal(self, request: Request, address: str, port: int, local: str | None = None) -> str | None:
@@ -66,11 +67,10 @@ class Gate:
         `local` is our own end, once there is a connection: an address that is its own other end is this machine.
         """
         rule, loopback = self._verdicts.get(address) or self._vet(address)
-        own = self.egress.own
         if request.own_inbox:
             return None if self._is_own_inbox(request, address, port, loopback) else "not the test inbox"
         this_machine = loopback or address == local
-        if this_machine and own is not None and port == own[1]:
+        if this_machine and port in self._own_ports:
             return "this server itself"
         if rule is None and this_machine and not loopback and not self._is_listed(address):
             return "an address of this machine"

@@ -14,6 +14,7 @@ from app.core.health import Health, Seen
 from app.core.states import Reason
 from app.database import write
 from app.models import AuditEntry, Lane, Notification, Organization, Webhook
+from app.models.types import core_table
 
 _FIELDS = tuple(Health.__slots__)
 
@@ -25,7 +26,7 @@ WORDS = {
 }
 
 
-_lane = Lane.__table__
+_lane = core_table(Lane)
 _lanes = select(_lane.c.webhook_id, *[_lane.c[name] for name in _FIELDS]).where(
     _lane.c.webhook_id.in_(bindparam("webhooks", expanding=True))
 )

@@ -27,12 +27,14 @@ from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Re
 from app.database import insert_many, read, write
 from app.faults import fault
 from app.models import Attempt, Delivery, Event, Lane, SentBody
+from app.models.types import core_table
 
 S = DeliveryState
-delivery = Delivery.__table__
-attempt = Attempt.__table__
-lane = Lane.__table__
-sent_body = SentBody.__table__
+delivery = core_table(Delivery)
+attempt = core_table(Attempt)
+lane = core_table(Lane)
+sent_body = core_table(SentBody)
+event = core_table(Event)
 
 # Written out, not bound: SQLite uses a partial index only for a condition it can read in the statement.
 PENDING = text("delivery.state = 'pending'")
@@ -261,7 +263,7 @@ def claim(shares: Mapping[int, int], held: Collection[int], worker: str, now: in
         for webhook_id, places in shares.items():
             if webhook_id in held or webhook_id in taken:
                 values = {"webhook": webhook_id, "share": places, "now": now, "lease": lease, "until": until}
-                claims += [Claim(*row, lease, until) for row in connection.execute(_claim, values)]
+                claims += [Claim._make((*row, lease, until)) for row in connection.execute(_claim, values)]
     fault("claim.committed")
     return claims
 
@@ -293,7 +295,7 @@ def _claim_few(statement: Any, values: dict[str, int], until: int) -> list[Claim
     lease = new_lease()
     with write() as session:
         rows = session.connection().execute(statement, {**values, "lease": lease, "until": until}).all()
-    return [Claim(*row, lease, until) for row in rows]
+    return [Claim._make((*row, lease, until)) for row in rows]
 
 
 def new_lease() -> int:
@@ -401,8 +403,9 @@ def _record_bodies(connection: Connection, finished: Sequence[Finished]) -> None
 
 
 def _insert_or_keep(connection: Connection) -> Insert:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(sent_body).on_conflict_do_nothing()
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(sent_body).on_conflict_do_nothing()
+    return sqlite.insert(sent_body).on_conflict_do_nothing()
 
 
 def _complete_late(connection: Connection, item: Finished) -> None:
@@ -605,9 +608,7 @@ class Loaded(NamedTuple):
     created_at: int
 
 
-_events = select(*(getattr(Event.__table__.c, name) for name in Loaded._fields)).where(
-    Event.__table__.c.id.in_(bindparam("ids", expanding=True))
-)
+_events = select(*[event.c[name] for name in Loaded._fields]).where(event.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def load_events(ids: Collection[int]) -> dict[int, Loaded]:
@@ -627,12 +628,12 @@ def load_sent(claims: Sequence[Claim]) -> dict[int, Sent]:
     """Load what the latest attempt of each claimed delivery sent, by delivery id; those that sent nothing are absent."""
     if not claims:
         return {}
-    body, event = SentBody.__table__.c, Event.__table__.c
+    body = sent_body.c
     query = (
-        select(attempt.c.delivery_id, attempt.c.started_at, body.head, body.tail, body.has_data, event.data)
+        select(attempt.c.delivery_id, attempt.c.started_at, body.head, body.tail, body.has_data, event.c.data)
         .join(delivery, delivery.c.id == attempt.c.delivery_id)
-        .join(event.id.table, event.id == delivery.c.event_id)
-        .join(body.head.table, (body.event_id == event.id) & (body.digest == attempt.c.body_digest))
+        .join(event, event.c.id == delivery.c.event_id)
+        .join(sent_body, (body.event_id == event.c.id) & (body.digest == attempt.c.body_digest))
         .where(attempt.c.delivery_id.in_([item.id for item in claims]))
         .order_by(attempt.c.number)
     )

@@ -140,6 +140,7 @@ def _seen(decided: Sequence[tuple[Judged, Decision]], now: int) -> dict[int, lis
                 trips_breaker=result.error in _TROUBLE or (result.status or 0) >= 500,
                 error=result.error,
                 shut_until=shut_until,
+                by_hand=claim.by_hand,
             )
         )
     return seen

@@ -77,9 +77,9 @@ class Resolver:
         self.on_ready = on_ready
         self._lock = threading.Lock()
         self._work_came = threading.Condition(self._lock)
-        self._look_up_began = threading.Condition(self._lock)
+        self._deadlines_changed = threading.Condition(self._lock)
         self._names: dict[str, _Name] = {}
-        self._running: set[str] = set()
+        self._timed: set[str] = set()
         self._proven: deque[_Name] = deque()
         self._unproven: dict[int, deque[_Name]] = {}
         self._unproven_running = 0
@@ -88,7 +88,13 @@ class Resolver:
         self._watching = False
         self._closed = False
 
-    def answer(self, host: str, port: int, organization: int, timeout_ms: int = LONGEST_LOOK_UP_MS) -> Answer | None:
+    def answer(
+        self,
+        host: str,
+        port: int,  # noqa: ARG002 - whoever asks has one, and the answer is the same for all
+        organization: int,
+        timeout_ms: int = LONGEST_LOOK_UP_MS,
+    ) -> Answer | None:
         """Return what is known of `host` now; None while it is being looked up. Never blocks.
 
         A look-up that has run for `timeout_ms`, at most 5 s, counts as failed while its thread goes on waiting.
@@ -120,7 +126,7 @@ class Resolver:
             self._proven.clear()
             self._unproven.clear()
             self._work_came.notify_all()
-            self._look_up_began.notify_all()
+            self._deadlines_changed.notify_all()
 
     def _remember(self, host: str, now: float) -> _Name:
         if len(self._names) >= NAMES_KEPT:
@@ -214,9 +220,9 @@ class Resolver:
         if moment in name.wake_at:
             return
         name.wake_at.append(moment)
-        self._running.add(name.host)
+        self._timed.add(name.host)
         if self._watching:
-            self._look_up_began.notify()
+            self._deadlines_changed.notify()
             return
         try:
             threading.Thread(target=self._watch, name="resolver-watch", daemon=True).start()
@@ -230,17 +236,17 @@ class Resolver:
             with self._lock:
                 now = time.monotonic()
                 lapsed = False
-                for host in list(self._running):
+                for host in list(self._timed):
                     moments = self._names[host].wake_at if host in self._names else []
                     lapsed = lapsed or any(moment <= now for moment in moments)
                     moments[:] = [moment for moment in moments if moment > now]
                     if not moments:
-                        self._running.discard(host)
+                        self._timed.discard(host)
                 if self._closed:
                     return
                 if not lapsed:
-                    next_at = min((m for host in self._running for m in self._names[host].wake_at), default=None)
-                    self._look_up_began.wait(None if next_at is None else max(0.0, next_at - now))
+                    next_at = min((m for host in self._timed for m in self._names[host].wake_at), default=None)
+                    self._deadlines_changed.wait(None if next_at is None else max(0.0, next_at - now))
                     continue
             self.on_ready()
 

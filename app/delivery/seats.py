@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 
 HOST_WIDTH = 8
@@ -40,8 +40,8 @@ class Seats:
         self.total = seats
         self.taken = 0
         self.retries = 0
-        self.by_webhook: Counter[int] = Counter()
-        self.by_host: Counter[Host] = Counter()
+        self.by_webhook: defaultdict[int, int] = defaultdict(int)
+        self.by_host: defaultdict[Host, int] = defaultdict(int)
         self.proven: defaultdict[int, Proven] = defaultdict(Proven)
         self._widths: defaultdict[Host, Width] = defaultdict(Width)
         self._served = 0
@@ -91,10 +91,8 @@ class Seats:
         """Free a seat."""
         self.taken -= 1
         self.retries -= is_retry
-        for counter, key in ((self.by_webhook, webhook), (self.by_host, host)):
-            counter[key] -= 1  # type: ignore[index]
-            if not counter[key]:  # type: ignore[index]
-                del counter[key]  # type: ignore[arg-type]
+        self.by_webhook[webhook] -= 1
+        self.by_host[host] -= 1
 
     def learn(self, webhook: int, host: Host, *, succeeded: bool, answered: bool, duration_ms: int) -> None:
         """Let an answer widen or narrow what its webhook and host may have.

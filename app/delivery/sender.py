@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pycurl
 
-from app.core.outcome import Facts, Timings
 from app.delivery.gate import Gate, bytes_received
 from app.delivery.transfer import Egress, Request, Transfer
 from app.faults import fault
 
 if TYPE_CHECKING:
+    from app.core.outcome import Facts
     from app.delivery.resolver import Answer
 
 MOST_RECEIVED = 1024 * 1024
@@ -64,21 +64,10 @@ class Sender:
         """Put a request on the wire. Never blocks; what comes of it is among the results of a later `turn`."""
         fault("send.before_dial")
         transfer = self._idle.pop() if self._idle else Transfer(self._gate, self._forget)
-        ready = transfer.prepare(key, request, answer.addresses, answer.took_ms)
-        if not ready:
-            self._land(transfer, transfer.facts(0, ""))
-        elif answer.failed is not None:
-            timings = Timings(dns_ms=answer.took_ms, total_ms=answer.took_ms)
-            failed = Facts(
-                code=pycurl.E_COULDNT_RESOLVE_HOST,
-                dns_failed=answer.failed,
-                timings=timings,
-                started_at=transfer.started_at,
-                timeout_ms=request.timeout_ms,
-            )
-            self._land(transfer, failed)
-        else:
+        if transfer.prepare(key, request, answer):
             self._fly(transfer)
+        else:
+            self._land(transfer, transfer.facts(0, ""))
 
     def turn(self, patience_ms: int) -> list[tuple[int, Facts]]:
         """Let the wire move until something came back, somebody woke us, or the patience has ended."""

@@ -14,8 +14,8 @@ from app.core import urls
 from app.core.presets import Preset
 from app.core.redaction import SECRET_HEADERS
 from app.core.retry import RetryPolicy
-from app.core.shaping import Shape
 from app.core.schemes import Scheme
+from app.core.shaping import Shape
 from app.core.urls import Url, UrlError
 from app.database import read
 from app.delivery.installed import installed
@@ -95,7 +95,8 @@ def keep_only(versions: dict[int, int]) -> None:
 
 def of(webhook_id: int) -> DeliverySettings | None:
     """Return a webhook's settings, from memory or the database; None when it is gone."""
-    return of_many([webhook_id]).get(webhook_id)
+    kept = _kept.get(webhook_id)
+    return kept or of_many([webhook_id]).get(webhook_id)
 
 
 def of_many(webhook_ids: Collection[int]) -> dict[int, DeliverySettings]:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from app.core.addresses import Allowed
     from app.core.urls import Url
     from app.delivery.gate import Connection, Gate
+    from app.delivery.resolver import Answer
 
 CAP = 64 * 1024
+CURL_VERSION = pycurl.version
 MOST_SOCKETS = 16
 
 # No names in pycurl for these; libcurl takes integer options by number.
@@ -50,6 +52,7 @@ _CONSTANT: tuple[tuple[int, Any], ...] = (
     (pycurl.MAXLIFETIME_CONN, 300),
     (_CA_CACHE_TIMEOUT, 300),  # keep a CA bundle for a day after the operator replaced it
 )
+_BAD_HEADER = "A header breaks the rules for headers, which blocks the request"
 _OUR_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
@@ -81,19 +84,41 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """What the operator lets out. `own` is where this server itself listens: for the test inbox and nobody else."""
+    """What the operator lets out.
+
+    `own` is where this server is found: for the test inbox and nobody else. `listening` are further ports of its
+    own, behind a proxy for example: closed on every address of this machine, whatever is allowed.
+    """
 
     allowed: Allowed
     ca_file: str
     own: tuple[str, int] | None = None
+    listening: frozenset[int] = frozenset()
 
 
 class Transfer:
     """A libcurl handle, used for one request after another, and what the present one has left behind so far.
 
     The callbacks run inside libcurl: they append bytes and compare counters. An exception that left one would
-    stop every flight, so each turns whatever happens into a fact.
+    stop every flight, so each that could raise turns whatever happens into a fact.
     """
+
+    key: int
+    request: Request
+    addresses: tuple[str, ...]
+    started_at: int
+    redialled: bool
+    connection: Connection | None
+    baseline: int | None
+    """Bytes the kernel had received on the connection when it was first looked at; None: not yet."""
+    refused: str | None
+    local: str | None
+    dns_failed: str | None
+    peer: str | None
+    tls_version: str | None
+    _opened: list[tuple[int, int]]
+    _body: bytes | bytearray
+    _limits: tuple[int, bool, bool] | None
 
     def __init__(self, gate: Gate, on_open: Callable[[int], object]) -> None:
         """`on_open` is told of every new descriptor: what was known of its number belongs to the past."""
@@ -110,37 +135,35 @@ class Transfer:
             handle.setopt(option, value)
         handle.setopt(pycurl.SSL_VERIFYPEER, 1)
         handle.setopt(pycurl.SSL_VERIFYHOST, 2)
-        handle.setopt(pycurl.CAINFO, self._gate.egress.ca_file)  # unset: SSL_CERT_FILE is trusted
+        handle.setopt(pycurl.CAINFO, self._gate.egress.ca_file)  # the wheel has none of its own
         handle.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         handle.setopt(pycurl.PREREQFUNCTION, self._pass_gate)
         handle.setopt(pycurl.WRITEFUNCTION, self._take_body)
         handle.setopt(pycurl.DEBUGFUNCTION, self._take_note)
         self._settled = True
-        self._limits: tuple[int, bool, bool] | None = None
+        self._limits = None
 
-    def prepare(self, key: int, request: Request, addresses: tuple[str, ...], took_ms: float) -> bool:
-        """Make the handle ready to dial; False: a rule forbids it, and the facts say which.
-
-        `took_ms` is what the name lookup used up of the timeout.
-        """
+    def prepare(self, key: int, request: Request, answer: Answer) -> bool:
+        """Make the handle ready to dial; False: it must not or cannot be dialled, and the facts say why."""
         self.key = key
         self.request = request
-        self.addresses = addresses
+        self.addresses = answer.addresses
         self.started_at = clock.now()
-        self._dns_ms = self._before_ms = took_ms
         self.redialled = False
+        self._dns_ms = self._before_ms = answer.took_ms
         self._begin()
-        self.refused, self.lasting = self._refusal()
-        if self.refused is not None:
+        if not answer.addresses:  # never without: libcurl would look the name up itself
+            self.dns_failed = answer.failed or "the name has no address"
             return False
-        return self._set_options(max(1, request.timeout_ms - int(took_ms)), fresh=request.fresh)
+        self.refused, self.lasting = self._refusal()
+        return self.refused is None and self._set_options(fresh=request.fresh)
 
     def redial(self) -> bool:
         """Make ready for the same attempt on a fresh connection, with the time that is left; False: it cannot."""
         self.redialled = True
         self._before_ms += (time.monotonic() - self.began) * 1000
         self._begin()
-        return self._set_options(max(1, self.request.timeout_ms - int(self._before_ms)), fresh=True)
+        return self._set_options(fresh=True)
 
     def facts(self, code: int, text: str, *, removed_late: bool = False) -> Facts:
         """Return what this attempt left behind; `code` and `text` are libcurl's."""
@@ -155,6 +178,7 @@ class Transfer:
             again=self.again,
             dirty=self.dirty,
             local=self.local,
+            dns_failed=self.dns_failed,
             head=head,
             head_complete=complete,
             header_bytes_capped=len(received) > CAP,
@@ -173,29 +197,24 @@ class Transfer:
         """Let go of request and connection; a handle with settings of one webhook alone forgets them."""
         if self.connection is not None:
             self.connection.tls_records += self._tls_records
-        self._body = b""
         if not self._settled:
             self.settle()
 
     def _begin(self) -> None:
         self.began = time.monotonic()
-        self.connection: Connection | None = None
-        self.baseline: int | None = None
-        self.passed = False
-        self.again = False
-        self.dirty = False
-        self.refused: str | None = None
-        self.lasting = False
-        self.local: str | None = None
-        self.peer: str | None = None
-        self.tls_version: str | None = None
-        self._tls_records = 0
-        self.received = 0
-        self.body_capped = False
-        self._opened: list[tuple[int, int]] = []
+        self.connection = None
+        self.baseline = None
+        self.passed = self.again = self.dirty = self.lasting = self.body_capped = self._dialled = False
+        self.refused = None
+        self.local = None
+        self.dns_failed = None
+        self.peer = None
+        self.tls_version = None
+        self.received = self._tls_records = 0
+        self._opened = []
         # Line by line, without a step through Python. libcurl itself stops at 300 KiB; what we read ends at 64.
         self._headers = io.BytesIO()
-        self._body: bytes | bytearray = b""
+        self._body = b""
 
     def _refusal(self) -> tuple[str | None, bool]:
         """The rule that forbids this request, and whether it holds whatever its name resolves to."""
@@ -204,10 +223,16 @@ class Transfer:
         if rule is not None:
             return f"Port {url.port} is {rule} and blocked", True
         # libcurl sends header strings unchecked: a line end in one would begin another header, or another request.
-        self._lines = [f"{name}: {value}" if value else f"{name};" for name, value in request.headers]
+        try:
+            self._lines = [
+                _start_of_line(name) + value if value else _start_of_line(name)[:-2] + ";"
+                for name, value in request.headers
+            ]
+        except ValueError:
+            return _BAD_HEADER, True
         text = "".join(self._lines)
-        if not (text.isascii() and text.isprintable()) or any([_breaks(name) for name, _ in request.headers]):
-            return "A header breaks the rules for headers, which blocks the request", True
+        if not (text.isascii() and text.isprintable()):
+            return _BAD_HEADER, True
         # One forbidden address refuses the whole name: which of them is dialled is not ours to choose.
         for address in self.addresses:
             rule = self._gate.refusal(request, address, url.port)
@@ -221,8 +246,9 @@ class Transfer:
         verb = "is" if url.host_is_literal else "resolves to"
         return f"{url.host} {verb} {rule}, which is blocked"
 
-    def _set_options(self, left_ms: int, *, fresh: bool) -> bool:
+    def _set_options(self, *, fresh: bool) -> bool:
         request, url, handle = self.request, self.request.url, self.handle
+        left_ms = max(1, request.timeout_ms - int(self._before_ms))
         limits = (left_ms, fresh, url.is_https)
         try:
             handle.setopt(pycurl.URL, url.text)
@@ -241,9 +267,10 @@ class Transfer:
                 self._set_own_tls()
         except (pycurl.error, ValueError, TypeError) as problem:
             # Something our own rules should have caught: never to be tried again as it is.
-            self.refused, self.lasting, self._settled = "This request can't be sent as it is", True, False
-            self.local_note = str(problem)
+            self.refused, self.lasting, self._settled = "This request can't be written", True, False
+            self._blame(problem)
             return False
+        self._dialled = True
         return True
 
     def _set_own_tls(self) -> None:
@@ -260,7 +287,7 @@ class Transfer:
 
     # Callbacks
 
-    def _open_socket(self, purpose: int, target: Any) -> int:
+    def _open_socket(self, _purpose: int, target: Any) -> int:
         try:
             fault("callback.open_socket")
             return self._dial(target)
@@ -327,10 +354,10 @@ class Transfer:
             fault("callback.body")
             self.received += len(chunk)
             if not self._body:
-                self._body = chunk[:CAP]
+                self._body = chunk[:CAP]  # most answers are one piece
+            elif isinstance(self._body, bytes):
+                self._body = bytearray(self._body) + chunk[: CAP - len(self._body)]
             else:
-                if isinstance(self._body, bytes):
-                    self._body = bytearray(self._body)
                 self._body += chunk[: CAP - len(self._body)]
             if self.received > CAP:
                 self.body_capped = True
@@ -353,6 +380,8 @@ class Transfer:
 
     def _timings(self) -> Timings:
         """libcurl counts each moment from the start of the transfer; people want the length of each step."""
+        if not self._dialled:
+            return Timings(dns_ms=self._dns_ms, total_ms=self._before_ms)
         getinfo = self.handle.getinfo
         total = self._before_ms + getinfo(pycurl.TOTAL_TIME_T) / 1000
         if not self.passed:
@@ -366,8 +395,11 @@ class Transfer:
 
 
 @lru_cache(maxsize=4096)
-def _breaks(name: str) -> bool:
-    return name_problem(name) is not None
+def _start_of_line(name: str) -> str:
+    """The name with its colon; ValueError when no header can be called so."""
+    if name_problem(name) is not None:
+        raise ValueError(name)
+    return f"{name}: "
 
 
 @lru_cache(maxsize=4096)

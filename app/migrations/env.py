@@ -29,7 +29,7 @@ if engine.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def keys_hold(ctx: Any, **_: object) -> None:
+def keys_hold(ctx: Any, *_: Any, **__: Any) -> None:
     """Check foreign keys inside the revision's transaction; raising rolls it back."""
     fault("migrate.step")
     if ctx.connection.dialect.name != "sqlite":

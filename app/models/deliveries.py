@@ -32,9 +32,7 @@ class Delivery(Model):
         partial_index("ix_delivery_suspect", "id", where="state = 'pending' AND interruptions >= 2"),
         Index(None, "organization_id", "created_at", "id"),
         Index(None, "webhook_id", "created_at", "id"),
-        partial_index(
-            "ix_delivery_trouble", "organization_id", "created_at", "id", where=f"state IN {_UNDELIVERED}"
-        ),
+        partial_index("ix_delivery_trouble", "organization_id", "created_at", "id", where=f"state IN {_UNDELIVERED}"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 

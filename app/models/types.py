@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, Dialect, Enum, Index, Integer, LargeBinary, Text, TypeDecorator, text
+from sqlalchemy import BigInteger, Dialect, Enum, Index, Integer, LargeBinary, Table, Text, TypeDecorator, text
+from sqlalchemy.orm import DeclarativeBase
 
 from app import crypto
 
 Moment = BigInteger  # milliseconds since 1970 UTC
 Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER
+
+
+def core_table(model: type[DeclarativeBase]) -> Table:
+    """Return a model's table, for statements that need no objects."""
+    return cast("Table", model.__table__)
 
 
 def text_enum(kind: type[StrEnum]) -> Enum:

@@ -34,9 +34,7 @@ class WebhookUnit(Model):
     __tablename__ = "webhook_unit"
 
     webhook_id: Mapped[int] = mapped_column(ForeignKey("webhook.id", ondelete="CASCADE"), primary_key=True)
-    business_unit_id: Mapped[int] = mapped_column(
-        ForeignKey("business_unit.id", ondelete="CASCADE"), primary_key=True
-    )
+    business_unit_id: Mapped[int] = mapped_column(ForeignKey("business_unit.id", ondelete="CASCADE"), primary_key=True)
 
 
 class SigningSecret(Model):
@@ -169,9 +167,27 @@ class Webhook(Model):
 
     def stored(self) -> dict[str, Any]:
         """The plain settings columns, for a copy or a comparison; secrets left out."""
-        names = (
-            "name url preset content_type verify_ssl data_mode extra_fields field_mapping only_mapped_fields filter "
-            "scheme signature_header delays_ms timeout_ms jitter on_exhausted rate_limit max_in_flight ordered "
-            "success_codes alert_addresses"
-        ).split()
+        names = [
+            "name",
+            "url",
+            "preset",
+            "content_type",
+            "verify_ssl",
+            "data_mode",
+            "extra_fields",
+            "field_mapping",
+            "only_mapped_fields",
+            "filter",
+            "scheme",
+            "signature_header",
+            "delays_ms",
+            "timeout_ms",
+            "jitter",
+            "on_exhausted",
+            "rate_limit",
+            "max_in_flight",
+            "ordered",
+            "success_codes",
+            "alert_addresses",
+        ]
         return {name: getattr(self, name) for name in names}

@@ -61,7 +61,9 @@ def choices(actor: Actor) -> Choices:
         for kind in types:
             kinds.setdefault(kind.kind, []).extend(_choices_of(kind))
         units = session.scalars(
-            select(BusinessUnit).where(BusinessUnit.organization_id == actor.organization_id).order_by(BusinessUnit.name)
+            select(BusinessUnit)
+            .where(BusinessUnit.organization_id == actor.organization_id)
+            .order_by(BusinessUnit.name)
         )
         companies = session.scalars(
             select(Company.fields).where(Company.organization_id == actor.organization_id).limit(COMPANIES_READ)

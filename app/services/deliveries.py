@@ -418,9 +418,6 @@ def menus(actor: Actor) -> Menus:
     types = select(EventType.name, EventType.public_name, EventType.kind).where(
         EventType.organization_id == organization
     )
-    units = select(BusinessUnit.external_id, BusinessUnit.name).where(BusinessUnit.organization_id == organization)
-    if not actor.view.sees_everything:
-        units = units.where(BusinessUnit.id.in_(actor.view.units))
     with read() as session:
         found = session.execute(types.order_by(EventType.id)).all()
         names = [name for row in found for name in (row.name, row.public_name) if name]
@@ -428,8 +425,23 @@ def menus(actor: Actor) -> Menus:
             webhooks=tuple((row[0], row[1]) for row in session.execute(webhook_names.order_by(Webhook.name))),
             types=tuple((name, name) for name in names),
             kinds=tuple((kind, kind) for kind in dict.fromkeys(row.kind for row in found)),
-            units=tuple((row[0], row[1]) for row in session.execute(units.order_by(BusinessUnit.name))),
+            units=_units(session, actor),
         )
+
+
+def unit_names(actor: Actor) -> tuple[tuple[str, str], ...]:
+    """Return external id and name of the business units that the actor sees events of."""
+    with read() as session:
+        return _units(session, actor)
+
+
+def _units(session: Session, actor: Actor) -> tuple[tuple[str, str], ...]:
+    query = select(BusinessUnit.external_id, BusinessUnit.name).where(
+        BusinessUnit.organization_id == actor.organization_id
+    )
+    if not actor.view.sees_everything:
+        query = query.where(BusinessUnit.id.in_(actor.view.units))
+    return tuple((row[0], row[1]) for row in session.execute(query.order_by(BusinessUnit.name)))
 
 
 # --- one delivery

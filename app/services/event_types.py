@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shlex
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import orjson
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app import clock
-from app.core import raw, schemas
+from app.core import raw, schemas, shaping
 from app.core.access import Permission
-from app.core.packs import EventPack, PackType
 from app.core.raw import RawError
+from app.core.routing import patterns_for
+from app.core.shaping import DataMode, EventFacts, Shape
 from app.database import read, write
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem
-from app.models import EventType, SchemaMode
+from app.models import Event, EventType, SchemaMode, Webhook, WebhookPattern
 from app.services import audit, routing
-from app.services.scope import Actor
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sqlalchemy.orm import Session
+
+    from app.core.encoding import ContentType
+    from app.core.packs import EventPack, PackType
+    from app.services.scope import Actor
 
 NAME = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
 LONGEST_NAME = 128
+OWN_KIND = "Own events"
+LOOKED_AT, JUDGED = 2_000, 100  # events, for how many of the last ones a schema would refuse
 EDITABLE = frozenset({"kind", "title", "description", "example", "schema", "schema_mode", "public_name", "searchable"})
 
 
@@ -63,7 +74,7 @@ def create(actor: Actor, values: Mapping[str, Any]) -> EventType:
         kind = EventType(
             organization_id=actor.organization_id,
             name=name,
-            kind=values.get("kind") or "Own events",
+            kind=values.get("kind") or OWN_KIND,
             title=values.get("title") or name,
             description=values.get("description") or "",
             example=values.get("example") or b"{}",
@@ -152,3 +163,136 @@ def _check(values: Mapping[str, Any]) -> None:
         problems.append(Problem("schema", found))
     if problems:
         raise Invalid(problems)
+
+
+# --- what the catalogue says of a type beside its row
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A webhook that an event type goes to, business units, owner and filter left aside."""
+
+    id: str
+    name: str
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PackState:
+    """A pack, and what installing it would do now."""
+
+    pack: EventPack
+    installed: int
+    """How many of its types are in the catalogue."""
+    added: tuple[PackType, ...]
+    changed: tuple[PackType, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether installing would change nothing."""
+        return not self.added and not self.changed
+
+
+def receivers(actor: Actor, names: Collection[str]) -> dict[str, tuple[Receiver, ...]]:
+    """Return the webhooks that select each of these types, in one query; none for who may not see webhooks."""
+    if not actor.may(Permission.WEBHOOKS):
+        return dict.fromkeys(names, ())
+    query = (
+        select(WebhookPattern.pattern, Webhook.public_id, Webhook.name, Webhook.enabled)
+        .join(Webhook, Webhook.id == WebhookPattern.webhook_id)
+        .where(Webhook.organization_id == actor.organization_id, Webhook.deleted_at.is_(None))
+        .order_by(Webhook.name, Webhook.id)
+    )
+    with read() as session:
+        rows = session.execute(query).all()
+    found = {}
+    for name in names:
+        selecting = set(patterns_for(name))
+        chosen = (
+            Receiver(public_id, called, is_on) for pattern, public_id, called, is_on in rows if pattern in selecting
+        )
+        found[name] = tuple(dict.fromkeys(chosen))
+    return found
+
+
+def pack_states(actor: Actor) -> list[PackState]:
+    """Return every pack with what is installed of it and what an install would add or change."""
+    here = {kind.name: kind for kind in list_all(actor)}
+    return [_state(pack, here) for pack in packs()]
+
+
+def pack_state(actor: Actor, name: str) -> PackState:
+    """Return one pack, likewise."""
+    found = next((state for state in pack_states(actor) if state.pack.name == name), None)
+    if found is None:
+        raise NotFound(f"There is no event pack {name}.")
+    return found
+
+
+def _state(pack: EventPack, here: Mapping[str, EventType]) -> PackState:
+    titles = {kind.name: kind.title for kind in pack.kinds}
+    mine = [item for item in pack.types if item.name in here]
+    return PackState(
+        pack=pack,
+        installed=sum(here[item.name].pack == pack.name for item in mine),
+        added=tuple(item for item in pack.types if item.name not in here),
+        changed=tuple(
+            item for item in mine if _differs(here[item.name], item, titles.get(item.kind, item.kind), pack.name)
+        ),
+    )
+
+
+def _differs(kind: EventType, item: PackType, title: str, pack: str) -> bool:
+    stored = (kind.kind, kind.title, kind.description, bytes(kind.example), kind.schema, kind.public_name, kind.pack)
+    return stored != (title, item.title, item.description, item.example, item.schema, item.public, pack)
+
+
+def example_of(kind: EventType, data_mode: DataMode, content_type: ContentType) -> bytes:
+    """Return the body that a webhook of the standard preset would be sent for the type's example."""
+    data = orjson.loads(kind.example)
+    status, resource_id = data.get("status"), data.get("id")
+    facts = EventFacts(
+        id="evt_00000000000000000000000000",
+        type=kind.name,
+        created_at=kind.created_at,
+        occurred_at=kind.created_at,
+        data=bytes(kind.example),
+        organization_id="",
+        webhook_id="",
+        delivery_id="",
+        status=status if isinstance(status, str) else "open",
+        resource_type=re.split("[._-]", kind.name)[0],
+        resource_id=str(resource_id) if resource_id is not None else "1",
+    )
+    envelope = installed().presets["standard"].envelope
+    shape = Shape(data_mode=data_mode, envelope=envelope, content_type=content_type)
+    return shaping.shape(facts, shape, kind.created_at)
+
+
+def publish_command(kind: EventType) -> str:
+    """Return the shell command that publishes the type's example; the key stands as a variable."""
+    body = b'{"type":%b,"data":%b}' % (orjson.dumps(kind.name), bytes(kind.example))
+    parts = (
+        f"curl -X POST {shlex.quote(installed().settings.address + '/api/v1/events')}",
+        '-H "Authorization: Bearer $POSTROOM_KEY"',
+        "-H 'Content-Type: application/json'",
+        f"--data-binary {shlex.quote(body.decode())}",
+    )
+    return " \\\n  ".join(parts)
+
+
+def schema_breaches(actor: Actor, kind: EventType) -> tuple[int, int]:
+    """Return how many of the type's last events break its schema, and of how many; at most 100 are looked at."""
+    if kind.schema is None:
+        return 0, 0
+    recent = (  # along the index by organization and time, so that a rare type doesn't walk through all there are
+        select(Event.event_type_id, Event.data, Event.id)
+        .where(Event.organization_id == actor.organization_id, ~Event.is_test)
+        .order_by(Event.created_at.desc(), Event.id.desc())
+        .limit(LOOKED_AT)
+        .subquery()
+    )
+    query = select(recent.c.data).where(recent.c.event_type_id == kind.id).order_by(recent.c.id.desc()).limit(JUDGED)
+    with read() as session:
+        judged = [bool(schemas.problems(kind.schema, bytes(data))) for data in session.scalars(query)]
+    return sum(judged), len(judged)

@@ -15,8 +15,8 @@ from app.core.states import DeliveryState
 from app.database import read
 from app.delivery.installed import installed
 from app.errors import AppError, Invalid, NotFound, Problem, Unavailable
-from app.models import BusinessUnit, Delivery, Event, MembershipUnit, SchemaMode, Webhook
-from app.services.intake import Answer, Prepared, intake
+from app.models import ApiKey, BusinessUnit, Delivery, Event, EventType, MembershipUnit, SchemaMode, Webhook
+from app.services.intake import Answer, Prepared, Stored, intake
 from app.services.routing import KnownType, RoutingTable, kept_table, table_of
 from app.services.scope import Actor, for_org
 
@@ -48,7 +48,7 @@ class Posted:
     previous: bytes | None = None
 
 
-def publish(actor: Actor, posted: Posted, now: int) -> Answer:
+def publish(actor: Actor, posted: Posted, now: int) -> Stored:
     """Publish one event; the answer is final once this returns. Raises `AppError` when it is refused."""
     answer = publish_batch(actor, [posted], now)[0]
     if isinstance(answer, AppError):
@@ -178,6 +178,36 @@ def find(actor: Actor, public_id: str) -> FoundEvent:
         unit = _unit_name(session, event)
         session.expunge_all()
     return FoundEvent(event, unit, deliveries)
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """An event as its page shows it."""
+
+    event: Event
+    unit: str | None  # its name
+    title: str | None  # of the event type, when there still is one
+    description: str | None
+    published_by: str | None  # the API key, shortened; None: by hand, or the key is gone
+
+
+def show(actor: Actor, public_id: str) -> EventView:
+    """Return one event for its page. Raises `NotFound` for what the actor may not see."""
+    actor.require(Permission.LOG, Permission.WEBHOOKS)
+    query = (
+        select(Event, BusinessUnit.name, EventType.title, EventType.description, ApiKey.public_id, ApiKey.last_four)
+        .outerjoin(BusinessUnit, BusinessUnit.id == Event.business_unit_id)
+        .outerjoin(EventType, EventType.id == Event.event_type_id)
+        .outerjoin(ApiKey, ApiKey.id == Event.api_key_id)
+        .where(Event.organization_id == actor.organization_id, Event.public_id == public_id)
+    )
+    with read() as session:
+        row = session.execute(query).first()
+        if row is None or not may_see(actor, row[0]):
+            raise NotFound
+        session.expunge_all()
+    event, unit, title, description, key, last_four = row
+    return EventView(event, unit, title, description, f"prk_…{last_four}" if key else None)
 
 
 def page(

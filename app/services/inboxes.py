@@ -248,7 +248,9 @@ def stamp(actor: Actor, public_id: str) -> Stamp:
     with read() as session:
         inbox = for_org(session, actor, Inbox).one(public_id)
         fresh = _received(inbox.id).subquery()
-        newest = select(fresh.c.public_id, fresh.c.received_at, func.count().over()).order_by(fresh.c.id.desc()).limit(1)
+        newest = (
+            select(fresh.c.public_id, fresh.c.received_at, func.count().over()).order_by(fresh.c.id.desc()).limit(1)
+        )
         found = session.execute(newest).first()
         public, at, count = found if found is not None else (None, None, 0)
         return Stamp(public, at, count, tuple(inbox.answers))

@@ -21,7 +21,8 @@ from app.database import insert_many, is_unavailable, write
 from app.delivery import bell, queue
 from app.errors import AppError, Conflict, Unavailable
 from app.faults import fault
-from app.models import Delivery, Event
+from app.models import Delivery, Event, Webhook
+from app.models.types import core_table
 from app.services import resources
 from app.services.routing import RoutingTable, table_of
 
@@ -30,7 +31,7 @@ MOST_BYTES = 4 * 2**20
 PATIENCE_S = 30.0
 FAN_OUT_SLICE = 5_000
 
-event = Event.__table__
+event = core_table(Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +250,6 @@ def _same_again(item: Prepared, original: Prepared, answer: Answer | None) -> An
 
 def deliveries_of(session: Session, event_id: int) -> tuple[Queued, ...]:
     """The deliveries that publishing an event made."""
-    from app.models import Webhook
-
     query = (
         select(Delivery.public_id, Webhook.public_id, Delivery.state, Delivery.reason)
         .join(Webhook, Webhook.id == Delivery.webhook_id)
@@ -266,7 +265,8 @@ def _insert(
     if not fresh:
         return
     tables: dict[int, RoutingTable] = {}
-    rows, deliveries = [], []
+    rows: list[dict[str, Any]] = []
+    deliveries: list[dict[str, Any]] = []
     for event_id, index in zip(_event_ids(session, len(fresh)), fresh, strict=True):
         item = events[index]
         if item.diff_into is not None:

@@ -69,7 +69,7 @@ class OrganizationRows(Generic[Row]):
         self._actor = actor
         self._table: Any = table
 
-    def query(self) -> Select[tuple[Row]]:
+    def query(self) -> Select[Row]:
         """Select them; narrow further as needed."""
         query = select(self._table).where(self._table.organization_id == self._actor.organization_id)
         if hasattr(self._table, "deleted_at"):

@@ -47,6 +47,7 @@ class SignatureSheet:
     signs: str
     value: str
     before: str
+    join: str | None
     encoding: str
     key: str
     secrets: tuple[SecretView, ...]
@@ -75,6 +76,7 @@ def _sheet(scheme: Scheme, webhook: Webhook, secrets: tuple[SecretView, ...]) ->
         signs=scheme.signs,
         value=scheme.value,
         before=scheme.before,
+        join=scheme.join,
         encoding="hex" if scheme.write is bytes.hex else "base64",
         key="base64" if scheme.key.shortest > 1 else "text",
         secrets=secrets,

@@ -34,7 +34,9 @@ def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
     actor.require(Permission.WEBHOOKS)
     with read() as session:
         waiting = _counted(session, ((view.row_id, _waiting(view)) for view in views))
-        missed = _counted(session, ((view.row_id, _missed(view)) for view in views if not view.enabled and view.switched_at))
+        missed = _counted(
+            session, ((view.row_id, _missed(view)) for view in views if not view.enabled and view.switched_at)
+        )
     return {view.id: Standing(waiting.get(view.row_id, 0), missed.get(view.row_id, 0)) for view in views}
 
 

@@ -118,9 +118,7 @@ def _shake_hands(url: Url, address: str, *, verify_ssl: bool) -> Checked:
         words = _distrust(error)
         if not verify_ssl:
             return Checked(Level.WARNING, f"{address} · the certificate is {words}; it isn't verified.")
-        return Checked(
-            Level.WARNING, f"The certificate is {words}; deliveries will fail while SSL verification is on."
-        )
+        return Checked(Level.WARNING, f"The certificate is {words}; deliveries will fail while SSL verification is on.")
     except ssl.SSLError:
         return Checked(Level.WARNING, f"{address} · port {url.port} doesn't speak TLS.")
     except TimeoutError:

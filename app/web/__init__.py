@@ -15,11 +15,12 @@ from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import __version__, clock, logs
+from app import clock, logs
 from app.config import ASSETS, Settings
 from app.core.access import Permission
 from app.errors import AppError, Conflict, Invalid, NotFound, Refused, TooLarge, Unavailable
 from app.extensions import login_manager
+from app.version import __version__
 from app.web import filters
 from app.web.viewer import Viewer, load_actor, load_user, viewer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -119,7 +120,7 @@ def headers(lines: bytes | None) -> list[tuple[str, str]]:
 def differing(view: DeliveryView) -> dict[int, int]:
     """Which attempts sent another body than the one before them: its number, by theirs."""
     sent = [item for item in reversed(view.attempts) if item.request_body is not None]
-    pairs = zip(sent, sent[1:], strict=False)
+    pairs = pairwise(sent)
     return {item.number: before.number for before, item in pairs if item.request_body != before.request_body}
 
 

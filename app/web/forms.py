@@ -155,11 +155,33 @@ def read(posted: MultiDict[str, str], stored: frozenset[str] = frozenset()) -> W
 
 
 _AUTH_NAMES = ("username", "password", "token", "name", "value")
-_TEXTS = (
-    "preset name url auth_type which_events which_units owner data_mode content_type scheme signature_header secret ca "
-    "client_certificate timeout delays jitter on_exhausted rate_limit max_in_flight filter success_codes headers "
-    "alert_addresses version"
-).split()
+_TEXTS = [
+    "preset",
+    "name",
+    "url",
+    "auth_type",
+    "which_events",
+    "which_units",
+    "owner",
+    "data_mode",
+    "content_type",
+    "scheme",
+    "signature_header",
+    "secret",
+    "ca",
+    "client_certificate",
+    "timeout",
+    "delays",
+    "jitter",
+    "on_exhausted",
+    "rate_limit",
+    "max_in_flight",
+    "filter",
+    "success_codes",
+    "headers",
+    "alert_addresses",
+    "version",
+]
 
 
 def _items(texts: Sequence[str]) -> tuple[str, ...]:
@@ -350,7 +372,9 @@ def advanced_summary(form: WebhookForm) -> str:
 # --- changes that need no saving
 
 
-def refilled(form: WebhookForm, before: Mapping[str, Any], after: Mapping[str, Any], *, asks_units: bool) -> WebhookForm:
+def refilled(
+    form: WebhookForm, before: Mapping[str, Any], after: Mapping[str, Any], *, asks_units: bool
+) -> WebhookForm:
     """Fill in what another preset sets, where the controls still hold what the one before had set."""
     old, new = shown(before), shown(after, asks_units=asks_units)
     changes = {

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from waitress.channel import ClientDisconnected
@@ -18,6 +17,9 @@ from app.services import inboxes
 from app.services.inboxes import ANSWERS, Page, Reply, RequestView
 from app.web import live, needs
 from app.web.viewer import actor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 bp = Blueprint("inboxes", __name__)
 
@@ -78,7 +80,7 @@ def respond(public_id: str) -> Response | tuple[str, int]:
 
 @bp.get("/inbox/<public_id>/clear")
 @needs(Permission.WEBHOOKS)
-def confirm_clear(public_id: str) -> str:
+def ask_clear(public_id: str) -> str:
     """Ask before what came is deleted."""
     back, action = url_for("inboxes.show", public_id=public_id), url_for("inboxes.clear", public_id=public_id)
     count = inboxes.stamp(actor(), public_id).count
@@ -160,7 +162,7 @@ def _opened(public_id: str, asked: str, page: Page) -> RequestView | None:
 
 
 @bp.route("/in/<token>", methods=METHODS, provide_automatic_options=False)
-@csrf.exempt
+@csrf.exempt  # type: ignore[untyped-decorator]
 def take(token: str) -> Response:
     """Keep whatever comes, and answer as the inbox was told to."""
     body = b"" if request.content_length == 0 else request.get_data(cache=False, parse_form_data=False)
@@ -173,7 +175,7 @@ def take(token: str) -> Response:
     return _answer(reply)
 
 
-take.__access__ = "receiver"  # type: ignore[attr-defined]
+take.__access__ = "receiver"
 
 
 def _answer(reply: Reply) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, make_response, render_template, request
 
-from app import __version__
+from app.version import __version__
 from app.web.viewer import viewer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 SEVERAL = ("state", "webhook", "event_type", "kind", "unit", "response", "error")
 ONCE = ("q", "event", "from", "to", "attempts", "slow", "test", "skipped")
-PERIODS = (("1h", "1 h"), ("24h", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
-STATE_CHOICES = tuple((name, name) for name in words.DISPLAYED)
+PERIODS = (("", "Any time"), ("1h", "Last 1 h"), ("24h", "Last 24 h"), ("7d", "Last 7 d"), ("30d", "Last 30 d"))
+STATE_CHOICES = tuple((name, label) for name, label in words.DISPLAYED.items())
+ERROR_CHOICES = tuple((name.value, trouble.short) for name, trouble in words.ERRORS.items())
 RESPONSES = (("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"), ("none", "none"))
 TESTS = (("", "With tests"), ("exclude", "Without tests"), ("only", "Tests only"))
+OWN = "own"
 LONGEST = 200
 MOST_VALUES = 50
 
@@ -73,6 +76,11 @@ class Filters:
         """How many filters are set."""
         return len(self.given)
 
+    @property
+    def key(self) -> str:
+        """A short text that differs for other filters."""
+        return hashlib.sha256(repr(sorted(self.given.items())).encode()).hexdigest()[:8]
+
     def url(self, endpoint: str = "deliveries.index", *, without: str = "", **more: object) -> str:
         """An address with these filters, less one, and more."""
         kept: dict[str, object] = {name: list(values) for name, values in self.given.items() if name != without}
@@ -88,6 +96,7 @@ def read(args: MultiDict[str, str], voice: Voice) -> Filters:
             given[name] = tuple(dict.fromkeys(values))[:MOST_VALUES] if name in SEVERAL else (values[-1],)
     if given.get("test") == ("all",):
         del given["test"]
+    _take_own_range(given, args)
 
     def one(name: str) -> str | None:
         return next(iter(given.get(name, ())), None)
@@ -110,6 +119,15 @@ def read(args: MultiDict[str, str], voice: Voice) -> Filters:
             top=args.get("top") or None,
         ),
     )
+
+
+def _take_own_range(given: dict[str, tuple[str, ...]], args: MultiDict[str, str]) -> None:
+    """The form has the range in two fields of its own, beside the lengths of time; the address has from and to."""
+    if given.get("from") == (OWN,):
+        del given["from"]
+        for name in ("from", "to"):
+            if text := args.get(f"{OWN}_{name}", "").strip()[:LONGEST]:
+                given[name] = (text,)
 
 
 def _test(text: str | None) -> str:

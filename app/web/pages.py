@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.web import inboxes
+from app.web import deliveries, events, inboxes
 
 PAGES: tuple[Blueprint, ...] = (
+    deliveries.bp,
+    events.bp,
     inboxes.bp,
 )

@@ -10,6 +10,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 
 from app.core.access import Permission
 from app.core.states import FINISHED, Outcome
+from app.delivery.installed import installed
 from app.services import event_types, first_run, inboxes
 from app.web import live, needs, signed_in, words
 from app.web.viewer import actor
@@ -55,6 +56,8 @@ def index() -> str:
         curl = publishing_curl(found.delivery.row.event_type, found.delivery.data)
         return render_template("start/sent.html", curl=curl, **facts)
     packs = event_types.packs() if actor().may(Permission.CATALOGUE) else []
+    presets = installed().presets
+    packs.sort(key=lambda pack: presets[pack.name].order if pack.name in presets else len(presets))
     known = inboxes.list_all(actor())
     return render_template("start/index.html", packs=packs, preferred=PREFERRED_PACK, inbox=next(iter(known), None))
 
@@ -163,5 +166,3 @@ def steps(delivery: DeliveryView) -> list[Step]:
             found += [Step("Sending")] if row.state.value == "pending" else []
         found.append(Step("Delivered"))
     return found
-
-

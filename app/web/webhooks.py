@@ -48,6 +48,14 @@ class Line:
     is_own_inbox: bool
     test: DeliveryRow | None = None
 
+    @property
+    def answer(self) -> str:
+        """What the test came back with, in a few words."""
+        if self.test is None:
+            return ""
+        status = self.test.last_status
+        return words.status_line(status) if status else words.response(None, self.test.last_error)
+
 
 @bp.get("/webhooks")
 @needs(Permission.WEBHOOKS)
@@ -82,9 +90,7 @@ def _list() -> dict[str, Any]:
     chosen = [view for view in views if _is_asked(view, asked, state)]
     stands = standing.of(actor(), chosen)
     tested = dict(pair.split(":", 1) for pair in request.values.getlist("tested") if ":" in pair)
-    lines = [
-        line_of(view, stands[view.id].waiting, stands[view.id].missed, tested.get(view.id)) for view in chosen
-    ]
+    lines = [line_of(view, stands[view.id].waiting, stands[view.id].missed, tested.get(view.id)) for view in chosen]
     return {"lines": lines, "total": len(views), "q": asked, "state": state, "states": STATES}
 
 
@@ -210,15 +216,10 @@ def _header(line: str) -> tuple[str, str]:
 
 def _signature_page(public_id: str, **facts: Any) -> str:
     sheet = signatures.sheet(actor(), public_id)
-    return render_template(
-        "webhooks/signature.html",
-        line=_line(public_id),
-        sheet=sheet,
-        languages=samples.LANGUAGES,
-        language=request.args.get("language", samples.LANGUAGES[0]),
-        sample=samples.sample(sheet, request.args.get("language", "")) if sheet else "",
-        **facts,
-    )
+    if sheet is not None:
+        language, code = samples.sample(sheet, request.args.get("language", ""))
+        facts |= {"languages": samples.languages(sheet), "language": language, "code": code}
+    return render_template("webhooks/signature.html", line=_line(public_id), sheet=sheet, **facts)
 
 
 @bp.get("/webhooks/<public_id>/secret/rotate")
@@ -361,5 +362,3 @@ def _with_test(line: Line, public_id: str, test: str) -> Line:
 def _place(public_id: str) -> str:
     at_page = request.values.get("at") == "page"
     return url_for(".show", public_id=public_id) if at_page else url_for(".index")
-
-

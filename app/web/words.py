@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.services.deliveries import DeliveryRow
+    from app.services.explain import Explanation
     from app.services.webhooks import WebhookView
 
 S, R, E = DeliveryState, Reason, ErrorClass
@@ -280,6 +281,46 @@ def _failed(row: DeliveryRow, tries: int, cause: str) -> Markup:
     if row.reason in (R.GONE, R.ASKED):
         return Markup("Not tried again: {}").format(lowered(reason(row.reason)))
     return reason(row.reason, detail=row.detail or cause)
+
+
+def went(told: Explanation, voice: Voice, *, event_type: str, unit: str | None) -> Markup:
+    """Say what became of an event at one webhook, with every rule that stood in its way."""
+    match told.display:
+        case "skipped":
+            return _not_sent(told, voice, event_type, unit)
+        case "paused":
+            return reason(R.WEBHOOK_PAUSED, since=voice.since(told.paused_since or voice.now_at))
+        case "retrying" | "queued" if told.next_attempt_at is not None and told.next_attempt_at > voice.now_at:
+            return Markup("Next at {}.").format(voice.near(told.next_attempt_at))
+        case "retrying" | "queued":
+            return Markup("Next as soon as there is room.")
+        case "sending":
+            return Markup("Attempt {} in progress.").format(told.attempts)
+        case "delivered":
+            answer = status_line(told.status) if told.status else "Accepted"
+            return Markup("{} on attempt {}").format(answer, told.attempts)
+        case "canceled":
+            return Markup("Canceled by {}.").format(told.detail or "Postroom")
+        case _:
+            last = response(told.status, told.error)
+            why = reason(told.reason, detail=told.detail or last) if told.reason not in (None, R.EXHAUSTED) else None
+            return why or Markup("Gave up after {}: {}.").format(_times(told.attempts, "attempt"), last)
+
+
+def _not_sent(told: Explanation, voice: Voice, event_type: str, unit: str | None) -> Markup:
+    facts = {
+        "event_type": event_type,
+        "unit": unit,
+        "owner": told.owner,
+        "filter": told.filter,
+        "since": voice.since(told.off_since) if told.off_since is not None else None,
+        "made": voice.since(told.created_at),
+        "detail": told.detail,
+    }
+    said = Markup("Not sent: {}").format(lowered(reason(told.reason or R.EVENT_TYPE_NOT_SELECTED, **facts)))
+    for more in told.also:
+        said += Markup(" Also: {}").format(lowered(reason(more, **facts)))
+    return said
 
 
 def lowered(sentence: Markup) -> Markup:

@@ -29,7 +29,10 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:
         """Make a call below /api/v1. `X_Name="…"` is sent as the header X-Name."""
-        sent = {"Authorization": f"Bearer {self.key}", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        sent = {
+            "Authorization": f"Bearer {self.key}",
+            **{name.replace("_", "-"): text for name, text in headers.items()},
+        }
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         data = body if isinstance(body, bytes) else None if body is None else orjson.dumps(body)

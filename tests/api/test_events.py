@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 from sqlalchemy import select
+from werkzeug.test import create_environ, run_wsgi_app
 
 from app.database import read
 from app.models import Delivery, Event
@@ -32,7 +33,7 @@ def stored(public_id: str) -> Event:
 @pytest.fixture
 def webhook(owner) -> str:
     """A webhook for every event, on."""
-    made = webhooks.create(owner, {"name": "All", "url": "http://127.0.0.1:9/in"})
+    made = webhooks.create(owner, {"name": "All", "url": "http://127.0.0.1:9999/in"})
     webhooks.turn_on(owner, made.webhook.id)
     return made.webhook.id
 
@@ -265,7 +266,9 @@ def test_every_problem_is_named_at_once(api):
 
 def test_data_that_the_types_schema_rejects_is_refused(api, owner):
     schema = b'{"type":"object","required":["id"]}'
-    event_types.create(owner, {"name": "strict.made", "schema": schema, "schema_mode": "reject", "example": b'{"id":1}'})
+    event_types.create(
+        owner, {"name": "strict.made", "schema": schema, "schema_mode": "reject", "example": b'{"id":1}'}
+    )
 
     answer = api.post("/events", {"type": "strict.made", "data": {}})
 
@@ -346,15 +349,17 @@ class Endless(io.RawIOBase):
         return len(buffer)
 
 
-def test_a_body_without_an_end_is_read_no_further_than_the_limit(api):
+def test_a_body_without_an_end_is_read_no_further_than_the_limit(app, api):
     body = Endless()
-    environ = {"wsgi.input": io.BufferedReader(body, 4096), "wsgi.input_terminated": True}
     headers = {"Authorization": f"Bearer {api.key}", "Content-Type": "application/json"}
+    environ = create_environ("/api/v1/events", method="POST", headers=headers)
+    environ |= {"wsgi.input": io.BufferedReader(body, 4096), "wsgi.input_terminated": True}
+    environ.pop("CONTENT_LENGTH", None)
 
-    answer = api.client.post("/api/v1/events", headers=headers, environ_overrides=environ)
+    _, status, _ = run_wsgi_app(app, environ)
 
-    assert answer.status_code == 413
-    assert body.given <= 2 * LIMIT
+    assert status.startswith("413")
+    assert LIMIT < body.given <= 2 * LIMIT
 
 
 def test_nothing_is_published_while_the_server_stops(api):
@@ -396,7 +401,9 @@ def test_the_good_ones_of_a_batch_are_kept_whatever_the_others_are(api, webhook)
 
 
 def test_a_batch_keeps_the_same_bytes_as_a_single_event(api):
-    answer = api.post("/events/batch", b'{"events":[ {"type":"job.created","id":"n", "data": {"a" : 1.50,"b":1e400}} ]}')
+    answer = api.post(
+        "/events/batch", b'{"events":[ {"type":"job.created","id":"n", "data": {"a" : 1.50,"b":1e400}} ]}'
+    )
 
     assert stored(answer.json["results"][0]["event"]["id"]).data == b'{"a":1.50,"b":1e400}'
     again = api.post("/events", b'{"type":"job.created","id":"n","data":{"a":1.50,"b":1e400}}')
@@ -445,7 +452,7 @@ def test_events_are_listed_newest_first_in_pages(api, clock):
     third = api.get(f"/events?limit=2&cursor={second['next']}").json
 
     pages = [[row["id"] for row in page["items"]] for page in (first, second, third)]
-    assert sum(pages, []) == published
+    assert [row for page in pages for row in page] == published
     assert third["next"] is None
     assert "data" not in first["items"][0]
 
@@ -468,10 +475,12 @@ def test_an_event_is_shown_with_its_deliveries(api, webhook):
 
 
 def test_for_every_webhook_it_is_said_what_became_of_an_event(api, owner, webhook, clock):
-    other = webhooks.create(owner, {"name": "Other", "url": "http://127.0.0.1:9/in", "events": ["estimate.*"]}).webhook.id
+    other = webhooks.create(
+        owner, {"name": "Other", "url": "http://127.0.0.1:9999/in", "events": ["estimate.*"]}
+    ).webhook.id
     published = api.post("/events", event()).json
     clock.advance(seconds=1)
-    later = webhooks.create(owner, {"name": "Z", "url": "http://127.0.0.1:9/in"}).webhook.id
+    later = webhooks.create(owner, {"name": "Z", "url": "http://127.0.0.1:9999/in"}).webhook.id
 
     found = {row["webhook"]: row for row in api.get(f"/events/{published['id']}/explain").json["items"]}
 

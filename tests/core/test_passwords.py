@@ -11,11 +11,11 @@ from app.core.passwords import email_problem, password_problem
     "password",
     [
         "seven brown horses",
-        "correcthorse7battery2",
+        "correcthorse7stapler2",
         "aB3$kd92!mPq",
         "žluťoučký kůň",
         "🐎🐎 gallop at dawn",
-        "             x1y2z3",
+        "             x1k2q3",
         "x" * 64 + "abcdefgh" * 8,
         "monkey dragon sunshine",
         "postroom delivers mail",
@@ -84,14 +84,27 @@ def test_ones_own_address_is_refused(password):
     assert "e-mail address" in password_problem(password, email)
 
 
-@pytest.mark.parametrize("email", ["ada@acme.test", "a@b", "ada+x@sub.acme.test", "ñandú@acme.test", "a" * 244 + "@acme.test"])
+@pytest.mark.parametrize(
+    "email", ["ada@acme.test", "a@b", "ada+x@sub.acme.test", "ñandú@acme.test", "a" * 244 + "@acme.test"]
+)
 def test_an_address_needs_little(email):
     assert email_problem(email) is None
 
 
 @pytest.mark.parametrize(
     "email",
-    ["", "ada", "@acme.test", "ada@", "a@b@c", "ada @acme.test", "ada@ac\nme", "a\x00@b", "a\u200b@b", "a" * 245 + "@acme.test"],
+    [
+        "",
+        "ada",
+        "@acme.test",
+        "ada@",
+        "a@b@c",
+        "ada @acme.test",
+        "ada@ac\nme",
+        "a\x00@b",
+        "a\u200b@b",
+        "a" * 245 + "@acme.test",
+    ],
 )
 def test_what_is_no_address_is_refused(email):
     assert email_problem(email)

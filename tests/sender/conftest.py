@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import certifi
 import pytest
 import trustme
 
 from app.delivery.sender import Sender
 from app.delivery.transfer import Egress
 from tests.sender.flights import LOOPBACK, Certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,20 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
-from pathlib import Path
-
-import trustme
+from typing import TYPE_CHECKING
 
 from app.core.addresses import Allowed
 from app.core.outcome import Facts, Result, judge
 from app.core.urls import parse
 from app.delivery.resolver import Answer
-from app.delivery.sender import Sender
 from app.delivery.transfer import Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import trustme
+
+    from app.delivery.sender import Sender
 
 LOOPBACK = Allowed(networks=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 HEADERS = (("Content-Type", "application/json"), ("User-Agent", "Postroom/1"), ("Accept", "*/*"))
@@ -83,10 +87,10 @@ def land(sender: Sender, requests: list[Request]) -> list[Flight]:
     while len(ended) < len(requests):
         assert time.monotonic() < until, f"only {len(ended)} of {len(requests)} requests came to an end"
         ended.update(sender.turn(1000))
-    return [_flight(ended[key], request) for key, request in enumerate(requests)]
+    return [flight_of(ended[key], request) for key, request in enumerate(requests)]
 
 
-def _flight(facts: Facts, request: Request) -> Flight:
+def flight_of(facts: Facts, request: Request) -> Flight:
     return Flight(facts, judge(facts, request.url, ("2xx",), facts.started_at))
 
 
@@ -129,7 +133,7 @@ class SideBySide:
     def _go_on(self, name: str, news: object) -> None:
         try:
             step = self._running[name].send(news)
-        except BaseException as end:  # a story's end is shown by its own test
+        except BaseException as end:  # noqa: BLE001 - shown by the story's own test
             del self._running[name]
             self.endings[name] = None if isinstance(end, StopIteration) else end
             return
@@ -149,7 +153,7 @@ class SideBySide:
         name, position = self._waiting.pop(key)
         request = self._requests.pop(key)
         landed = self._landed[name]
-        landed[position] = _flight(facts, request)
+        landed[position] = flight_of(facts, request)
         if facts.timings.total_ms > request.timeout_ms + LATENESS_MS:
             self._running.pop(name).close()
             self.endings[name] = AssertionError(f"took {facts.timings.total_ms:.0f} ms of {request.timeout_ms}")

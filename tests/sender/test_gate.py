@@ -5,16 +5,20 @@ from __future__ import annotations
 import ssl
 from dataclasses import replace
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 import pytest
 
 from app.core.addresses import Allowed
 from app.core.states import ErrorClass, Outcome
+from app.delivery.gate import Gate
 from app.delivery.resolver import Answer
-from app.delivery.sender import Sender
 from app.delivery.transfer import Egress
-from tests.sender.flights import LOOPBACK, Certificates, Flight, Pause, SideBySide, fly, land, post
+from tests.sender.flights import Certificates, Flight, Pause, SideBySide, fly, land, post
 from tests.support.receiver import Receiver, Script, Wire, answer
+
+if TYPE_CHECKING:
+    from app.delivery.sender import Sender
 
 OK = answer(200, {"Content-Type": "text/plain"}, b"taken")
 HERE = Answer(("127.0.0.1",))
@@ -337,6 +341,17 @@ def test_the_own_port_is_refused_on_every_address_of_this_machine(sender: Sender
         assert server.connections == 0
 
 
+def test_a_port_behind_the_proxy_is_closed_too_to_the_inbox_as_well(sender: Sender, egress: Egress) -> None:
+    with Receiver() as server:
+        sender.follow(replace(egress, own=("postroom.test", 443), listening=frozenset({server.port})))
+
+        webhook, inbox = fly(sender, post(server.url), post(server.url, own_inbox=True))
+
+        blocked(webhook, "this server itself")
+        blocked(inbox, "not the test inbox")
+        assert server.connections == 0
+
+
 def test_the_test_inbox_reaches_the_own_address_and_nothing_else(sender: Sender, strict: Egress) -> None:
     with Receiver() as server, Receiver() as other:
         sender.follow(replace(strict, own=("127.0.0.1", server.port)))
@@ -376,8 +391,6 @@ def test_a_connection_that_the_inbox_opened_is_closed_to_everybody_else(sender: 
 
 
 def test_another_address_of_this_machine_counts_as_private() -> None:
-    from app.delivery.gate import Gate
-
     gate = Gate(Egress(Allowed(), ""))
     request = post("http://hooks.test/")
 
@@ -387,4 +400,3 @@ def test_another_address_of_this_machine_counts_as_private() -> None:
     gate.follow(Egress(Allowed(networks=(ip_network("93.184.216.0/24"),)), ""))
 
     assert gate.refusal(request, "93.184.216.34", 80, local="93.184.216.34") is None
-    assert LOOPBACK.networks

@@ -15,11 +15,10 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable, Generator, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -28,11 +27,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from app.core.states import ErrorClass, Outcome
-from app.delivery.resolver import Answer
 from app.delivery.sender import Sender
-from app.delivery.transfer import Egress, Request
+from app.delivery.transfer import Egress
 from tests.sender.flights import LOOPBACK, Certificates, Flight, Pause, SideBySide, Step, Story, fly, post
 from tests.support.receiver import Receiver, Script, Wire, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
 
 ROWS: dict[str, Callable[[Certificates], Generator[Step, object, None]]] = {}
 END = b"\r\n\r\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,10 +14,14 @@ from app.core.addresses import Allowed
 from app.core.states import ErrorClass, Outcome
 from app.delivery import resolver as module
 from app.delivery.resolver import SILENT, Answer, Resolver
-from app.delivery.sender import Sender
-from app.delivery.transfer import Egress
 from tests.sender.flights import fly, post
 from tests.support.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.delivery.sender import Sender
+    from app.delivery.transfer import Egress
 
 Row = tuple[int, int, int, str, tuple[str, int]]
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
+import resource
 import statistics
 import threading
 import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from app import faults
+from app.core.addresses import Allowed
 from app.core.states import ErrorClass, Outcome
 from app.delivery import gate as gate_module
 from app.delivery import transfer as transfer_module
 from app.delivery.resolver import Answer
 from app.delivery.sender import Sender
-from app.delivery.transfer import Egress, Request
-from tests.sender.flights import Certificates, answer_for, fly, land, post
+from app.delivery.transfer import Egress
+from tests.sender.flights import Certificates, answer_for, flight_of, fly, land, post
 from tests.support.receiver import Receiver, Wire, answer
+
+if TYPE_CHECKING:
+    import socket
 
 HEADERS = (
     ("Content-Type", "application/json"),
@@ -245,8 +250,6 @@ def test_running_out_of_descriptors_is_our_fault_and_not_the_receivers(
 
 
 def test_it_works_beyond_descriptor_1023_without_a_busy_loop(egress: Egress) -> None:
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4096:
         pytest.skip(f"needs 4,096 descriptors, the hard limit is {hard}")
@@ -350,13 +353,11 @@ def fly_one(sender: Sender, url: str):
         ended = sender.turn(5000)
     [(key, facts)] = ended
     assert key == 0
-    from tests.sender.flights import _flight
-
-    return _flight(facts, request)
+    return flight_of(facts, request)
 
 
 def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def _until(holds) -> None:
@@ -367,20 +368,9 @@ def _until(holds) -> None:
 
 
 def test_the_register_of_connections_has_one_entry_a_descriptor() -> None:
-    from app.core.addresses import Allowed
-
     gate = gate_module.Gate(Egress(Allowed(), ""))
     for port in range(1000):
         gate.learn(port % 4, ("127.0.0.1", port, "127.0.0.1", 80), None)
 
     assert len(gate._by_ends) == 4
     assert gate.known(("127.0.0.1", 0, "127.0.0.1", 80)) is None
-
-
-def test_a_request_keeps_its_own_defaults() -> None:
-    request = post("https://a.test/")
-
-    assert isinstance(request, Request)
-    assert request.verify_ssl
-    assert not request.fresh
-    assert not request.own_inbox

@@ -140,7 +140,16 @@ class TestFinding:
         if warm:
             api_keys.find(made.key, clock.now)
         swapped = made.key[:-1] + ("A" if made.key[-1] != "A" else "B")
-        texts = [swapped, made.key[:-1], made.key + "A", made.key.upper(), made.key[4:], " " + made.key, made.key + "\n", ""]
+        texts = [
+            swapped,
+            made.key[:-1],
+            made.key + "A",
+            made.key.upper(),
+            made.key[4:],
+            " " + made.key,
+            made.key + "\n",
+            "",
+        ]
 
         assert [api_keys.find(text, clock.now) for text in texts] == [None] * len(texts)
 

@@ -66,7 +66,9 @@ class TestThePassword:
         hashed = []
         verify = sign_in.crypto._hasher.verify
         monkeypatch.setattr(
-            sign_in.crypto, "_hasher", type("Counting", (), {"verify": lambda _, *given: hashed.append(1) or verify(*given)})()
+            sign_in.crypto,
+            "_hasher",
+            type("Counting", (), {"verify": lambda _, *given: hashed.append(1) or verify(*given)})(),
         )
 
         with pytest.raises(WrongPasswordError):
@@ -299,7 +301,11 @@ class TestActors:
             theirs = session.scalars(select(Membership).where(Membership.user_id == sam.id)).one()
             session.add(
                 Membership(
-                    public_id="mem_2", organization_id=organization.id, user_id=sam.id, role_id=theirs.role_id, created_at=0
+                    public_id="mem_2",
+                    organization_id=organization.id,
+                    user_id=sam.id,
+                    role_id=theirs.role_id,
+                    created_at=0,
                 )
             )
 
@@ -308,7 +314,9 @@ class TestActors:
     def test_a_foreign_organization_is_not_there(self, ada, stranger):
         sam = sign_in.find_user(stranger.public_id, 1)
         with read() as session:
-            foreign = session.scalars(select(Membership).where(Membership.user_id == ada.id)).one().organization.public_id
+            foreign = (
+                session.scalars(select(Membership).where(Membership.user_id == ada.id)).one().organization.public_id
+            )
 
         with pytest.raises(NotFound):
             sign_in.actor_for(sam, foreign)

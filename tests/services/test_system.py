@@ -64,20 +64,18 @@ def make_deliveries(organization, clock):
             session.flush()
             leased = {"lease_id": 1, "leased_until": clock.now + 1} if state is DeliveryState.SENDING else {}
             rows = [
-                {
-                    "public_id": ids.new_id("dlv"),
-                    "organization_id": organization.id,
-                    "event_id": event.id,
-                    "webhook_id": webhook.id,
-                    "copy": copy,
-                    "state": state,
-                    "event_type": "job.created",
-                    "url": webhook.url,
-                    "attempts_allowed": 2,
-                    "next_attempt_at": at,
-                    "created_at": clock.now,
-                    **leased,
-                }
+                queue.new_row(
+                    public_id=ids.new_id("dlv"),
+                    organization_id=organization.id,
+                    event_id=event.id,
+                    webhook_id=webhook.id,
+                    copy=copy,
+                    event_type="job.created",
+                    url=webhook.url,
+                    attempts_allowed=2,
+                    now=at,
+                )
+                | {"state": state.value, **leased}
                 for copy, at in enumerate(due)
             ]
             queue.enqueue(session, rows)
@@ -172,7 +170,10 @@ class TestWorkers:
         clock.advance(seconds=3 * MINUTE)
         system.heartbeat("host-2")
 
-        assert [(found.name, found.is_silent) for found in system.list_workers()] == [("host-2", False), ("host-1", True)]
+        assert [(found.name, found.is_silent) for found in system.list_workers()] == [
+            ("host-2", False),
+            ("host-1", True),
+        ]
 
     def test_a_day_later_it_is_forgotten(self, worker, clock):
         clock.advance(seconds=24 * 3600 + 1)

@@ -60,7 +60,7 @@ class Received:
     at: float
 
 
-class Gone(Exception):
+class Gone(Exception):  # noqa: N818 - no error, but how most scripts end
     """The other side has closed the connection, or the receiver is being closed."""
 
 
@@ -212,7 +212,7 @@ class Receiver:
         return f"{'https' if self._tls else 'http'}://{shown}:{self.port}{path}"
 
     def answers(self, *answers: int | bytes) -> None:
-        """Answer the next requests so, in turn; the last answer stays. A number is a status, bytes go out as they are."""
+        """Answer the next requests so, in turn; the last answer stays. Numbers are statuses, bytes go as they are."""
         prepared = [answer(each) if isinstance(each, int) else each for each in answers]
         with self._news:
             self._answers = prepared or [OK]

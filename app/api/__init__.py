@@ -1,0 +1,26 @@
+"""The API: JSON over HTTP for producers and for whoever manages webhooks by program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.api import business_units, companies, deliveries, document, event_types, events, health, problems, webhooks
+from app.api.problems import Problem, refuse_invalid
+from app.extensions import csrf
+
+if TYPE_CHECKING:
+    from flask_openapi.openapi import OpenAPI
+
+__all__ = ["Problem", "refuse_invalid", "register"]
+
+NOUNS = (events, webhooks, deliveries, event_types, business_units, companies)
+
+
+def register(app: OpenAPI) -> None:
+    """Give the application its API. The pages have to be registered before: their error handlers are shared out."""
+    for noun in NOUNS:
+        csrf.exempt(noun.calls)  # it takes a bearer key and looks at no cookie
+        app.register_api(noun.calls)
+    app.register_blueprint(health.bp)
+    document.describe(app)
+    problems.answer_errors_under(app, "/api/")

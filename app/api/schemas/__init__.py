@@ -1,0 +1,1 @@
+"""The wire's shapes as models: contract, checks and document in one."""

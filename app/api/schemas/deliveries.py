@@ -1,0 +1,137 @@
+"""Deliveries and attempts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from app.api.schemas.shapes import Body, Listed, MomentGiven, MomentShown, Query, Shown
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+
+State = Literal["pending", "sending", "delivered", "failed", "canceled", "skipped", "queued", "retrying", "paused"]
+
+
+class Delivery(Shown):
+    """One event for one webhook."""
+
+    id: str
+    event: str
+    event_type: str
+    webhook: str
+    url: str = Field(description="The one called last.")
+    state: DeliveryState
+    kind: DeliveryKind
+    attempt_count: int
+    attempts_allowed: int
+    next_attempt_at: MomentShown | None
+    last_status: int | None
+    last_error: ErrorClass | None
+    created_at: MomentShown
+    finished_at: MomentShown | None
+    reason: Reason | None
+
+
+class Deliveries(Shown):
+    """A page of the log, newest first."""
+
+    items: list[Delivery]
+    next: str | None
+
+
+class Timings(Shown):
+    """Milliseconds from the start of the attempt until each phase ended; `total` is all of it."""
+
+    dns: float
+    connect: float
+    tls: float
+    first_byte: float
+    total: float
+
+
+class AttemptError(Shown):
+    """What kept an attempt from a clean success."""
+
+    error_class: ErrorClass = Field(alias="class")
+    message: str
+
+
+class Request(Shown):
+    """A request as it was sent, credentials masked. `body` null: nothing was sent."""
+
+    method: Literal["POST"]
+    url: str
+    headers: dict[str, str]
+    body: str | None
+
+
+class Response(Shown):
+    """What came back: headers of one name joined by commas, the body as far as it is kept."""
+
+    headers: dict[str, str]
+    body: str
+    truncated: bool
+
+
+class Attempt(Shown):
+    """One request of a delivery."""
+
+    id: str
+    number: int
+    started_at: MomentShown
+    duration_ms: int
+    timings: Timings | None
+    outcome: Outcome
+    status: int | None
+    error: AttemptError | None
+    peer: str | None
+    request: Request
+    response: Response | None
+
+
+class Attempts(Shown):
+    """A delivery's attempts, the first one first."""
+
+    items: list[Attempt]
+    next: str | None
+
+
+class ById(Query):
+    """The id in the path."""
+
+    id: str = Field(max_length=100)
+
+
+class LogQuery(Listed):
+    """Which deliveries. A filter given several times means any of its values."""
+
+    webhook: list[str] | None = Field(None, max_length=100)
+    event: str | None = None
+    event_type: list[str] | None = Field(None, max_length=100)
+    state: list[State] | None = Field(
+        None, max_length=9, description="queued and retrying are pending; paused is pending at a paused webhook."
+    )
+    response: list[str] | None = Field(
+        None, max_length=100, description="2xx, 3xx, 4xx, 5xx, none, or a status such as 404: of the last attempt."
+    )
+    error: list[ErrorClass] | None = Field(None, max_length=20)
+    from_at: MomentGiven | None = Field(None, alias="from", description="Created then or later.")
+    to_at: MomentGiven | None = Field(None, alias="to", description="Created before.")
+    test: Literal["all", "exclude", "only", "true", "false"] = Field(
+        "all", description="Tests too; without them (also false); or they alone (also true)."
+    )
+
+    @field_validator("response")
+    @classmethod
+    def _is_response(cls, values: list[str] | None) -> list[str] | None:
+        for value in values or ():
+            is_status = value.isascii() and value.isdigit() and len(value) == 3 and value[0] != "0"
+            if not is_status and value not in {"1xx", "2xx", "3xx", "4xx", "5xx", "none"}:
+                raise ValueError(f"{value[:20]} is no status. Write 2xx for a class, 404 for one, or none.")
+        return values
+
+
+class Replay(Body):
+    """Where an event is sent again: to the same webhook, unless another is named."""
+
+    webhook: str | None = None

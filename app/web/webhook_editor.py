@@ -1,0 +1,300 @@
+"""The form that makes and changes a webhook, its preview, and the look at its URL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flask import flash, redirect, render_template, request, url_for
+
+from app.core.access import Permission
+from app.delivery.installed import installed
+from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from app.services import choices, drafts, inboxes, preview, url_check, webhooks
+from app.services.deliveries import LogQuery
+from app.services.deliveries import page as log_page
+from app.services.url_check import Checked, Level
+from app.web import forms, is_fragment, needs, once, words
+from app.web.forms import WebhookForm
+from app.web.viewer import actor
+from app.web.webhooks import bp, line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from werkzeug.wrappers import Response
+
+    from app.services.webhooks import WebhookView
+
+DEFAULT_PRESET = "standard"
+PLACEHOLDER_URL = "https://example.com/webhook"
+NEWEST = 5
+VIEWS = (("body", "Body"), ("headers", "Headers"), ("curl", "cURL"))
+# What a preview can do without while it is still being typed.
+FILLED_IN: dict[str, Any] = {
+    "name": "Preview",
+    "url": PLACEHOLDER_URL,
+    "auth": {"type": "none"},
+    "alert_addresses": [],
+    "success_codes": ["2xx"],
+    "ca": None,
+    "rate_limit": None,
+    "max_in_flight": 4,
+    "retry": {},
+    "headers": {},
+}
+ALWAYS = ["*"]
+
+
+@bp.get("/webhooks/new")
+@needs(Permission.WEBHOOKS)
+def new() -> str:
+    """The form of a new webhook; `from` copies one, `preset` and `url` fill in."""
+    copied = request.args.get("from")
+    if copied:
+        settings = webhooks.find(actor(), copied).settings
+        form = forms.shown({**settings, "name": f"{settings['name']} (copy)", "client_certificate": None})
+        form = replace(form, stored=frozenset(), version="")
+    else:
+        form = _fresh(request.args.get("preset", DEFAULT_PRESET))
+    return _page(replace(form, url=request.args.get("url", form.url)), None)
+
+
+@bp.get("/webhooks/<public_id>/edit")
+@needs(Permission.WEBHOOKS)
+def edit(public_id: str) -> str:
+    """The form of a webhook."""
+    view = webhooks.find(actor(), public_id)
+    return _page(forms.shown(view.settings, version=view.version), view)
+
+
+@bp.post("/webhooks/new")
+@needs(Permission.WEBHOOKS)
+def create() -> Response | tuple[str, int]:
+    """Make it; `do=on` turns it on too."""
+    form = forms.read(request.form)
+    wire, problems = forms.given(form)
+    try:
+        _refuse(problems, lambda: preview.preview(actor(), wire))
+        made = webhooks.create(actor(), {**wire, "enabled": request.form.get("do") == "on"})
+    except Invalid as error:
+        return _page(form, None, error.problems), 422
+    if made.secret and not form.secret:
+        once.keep(actor().public_id, made.webhook.id, made.secret)
+    tested = f"{made.webhook.id}:{made.test_delivery}" if made.test_delivery else None
+    return redirect(url_for(".index", created=made.webhook.id, tested=tested), 303)
+
+
+@bp.post("/webhooks/<public_id>/edit")
+@needs(Permission.WEBHOOKS)
+def save(public_id: str) -> Response | tuple[str, int]:
+    """Save the changes, unless somebody else saved meanwhile."""
+    view = webhooks.find(actor(), public_id)
+    form = forms.read(request.form, forms.shown(view.settings).stored)
+    wire, problems = forms.given(form)
+    try:
+        _refuse(problems, lambda: preview.preview(actor(), wire, webhook=public_id))
+        version = int(form.version) if form.version.isdigit() else None
+        edited = webhooks.edit(actor(), public_id, wire, version=version)
+    except Invalid as error:
+        return _page(form, view, error.problems), 422
+    except Conflict as error:
+        latest = replace(form, version=str(view.version))
+        return _page(latest, view, [], conflict=error.message), 409
+    if edited.secret and not form.secret:
+        once.keep(actor().public_id, public_id, edited.secret)
+        return redirect(url_for(".signature", public_id=public_id), 303)
+    flash(_applies(view.waiting))
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+def _applies(waiting: int) -> str:
+    if not waiting:
+        return "Saved. Applies from the next attempt."
+    count = "1 delivery is" if waiting == 1 else f"{waiting:,} deliveries are"
+    return f"Saved. Applies from the next attempt; {count} waiting."
+
+
+def _refuse(problems: Sequence[Problem], rest: Any) -> None:
+    """Raise what can't be read together with what breaks a rule, so that one look shows all."""
+    if not problems:
+        return
+    found = list(problems)
+    try:
+        rest()
+    except Invalid as error:
+        named = {problem.field for problem in problems}
+        found += [problem for problem in error.problems if problem.field not in named]
+    raise Invalid(found)
+
+
+# --- changes that need no saving
+
+
+@bp.post("/webhooks/form")
+@needs(Permission.WEBHOOKS)
+def reshape() -> str:
+    """The form after a press of one of its small buttons; nothing is saved."""
+    webhook = request.form.get("webhook")
+    view = webhooks.find(actor(), webhook) if webhook else None
+    form = forms.read(request.form, forms.shown(view.settings).stored if view else frozenset())
+    asked = request.form.get("do", "")
+    said = ""
+    if asked == "inbox":
+        known = inboxes.list_all(actor()) or [inboxes.create(actor(), "Test inbox")]
+        form = replace(form, url=known[0].url)
+    elif asked == "preset":
+        form, said = _refilled(form, request.form.get("was", DEFAULT_PRESET))
+    elif asked.startswith("undo."):
+        form, _ = _refilled(replace(form, preset=asked.removeprefix("undo.")), form.preset)
+    else:
+        form = forms.changed(form, asked)
+    return _page(form, view, said=said, was=request.form.get("was", ""))
+
+
+def _refilled(form: WebhookForm, was: str) -> tuple[WebhookForm, str]:
+    """Fill in what the new preset sets, and say what that is."""
+    before, after = drafts.preset_named(was), drafts.preset_named(form.preset)
+    filled = forms.refilled(
+        form, drafts.defaults_of(before), drafts.defaults_of(after), asks_units="business_units" in after.require
+    )
+    if "content_type" in after.require and form.content_type == drafts.defaults_of(before)["content_type"]:
+        filled = replace(filled, content_type="")
+    return filled, f"{after.title} set: {after.summary}"
+
+
+def _fresh(preset: str) -> WebhookForm:
+    """A new webhook as a preset has it."""
+    chosen = drafts.preset_named(preset if preset in installed().presets else DEFAULT_PRESET)
+    form = forms.shown(drafts.defaults_of(chosen), asks_units="business_units" in chosen.require)
+    if "content_type" in chosen.require:
+        form = replace(form, content_type="")
+    return form
+
+
+# --- preview and URL
+
+
+@bp.post("/webhooks/preview")
+@needs(Permission.WEBHOOKS)
+def show_preview() -> str:
+    """What would be sent with the form as it stands."""
+    webhook = request.form.get("webhook")
+    view = webhooks.find(actor(), webhook) if webhook else None
+    form = forms.read(request.form, forms.shown(view.settings).stored if view else frozenset())
+    if not is_fragment():
+        return _page(form, view)
+    return render_template("webhooks/_preview.html", form=form, **_preview(form, view))
+
+
+def _preview(form: WebhookForm, view: WebhookView | None) -> dict[str, Any]:
+    """The request for the chosen sample, or what keeps it from being made."""
+    wire, _ = forms.given(form)
+    wire["events"] = wire["events"] or ALWAYS
+    sample, event = request.values.get("sample", ""), request.values.get("sample_event", "").strip()
+    facts: dict[str, Any] = {
+        "built": None,
+        "troubles": [],
+        "sample": sample,
+        "sample_event": event,
+        "aspect": request.values.get("aspect", "body"),
+        "aspects": VIEWS,
+    }
+    chosen: dict[str, str] = {"event_type": sample} if sample else {}
+    if event and sample == "event":
+        chosen = {"event": event}
+    elif sample == "event":
+        chosen = {}
+    try:
+        facts["built"] = _built(wire, view, chosen)
+    except Invalid as error:
+        facts["troubles"] = list(dict.fromkeys(problem.message for problem in error.problems))
+    except NotFound:
+        facts["troubles"] = ["There is no event with this id, or you may not see it."]
+    built = facts["built"]
+    facts["not_sent"] = words.reason(built.not_sent) if built and built.not_sent else None
+    facts["notes"] = _notes(form)
+    return facts
+
+
+def _built(wire: forms.Given, view: WebhookView | None, chosen: dict[str, str]) -> preview.Preview:
+    """Build it; what doesn't change the payload and can't be used yet is filled in."""
+    webhook = view.id if view else None
+    try:
+        return preview.preview(actor(), wire, webhook=webhook, **chosen)
+    except Invalid as error:
+        top = {problem.field.partition(".")[0].partition("[")[0] for problem in error.problems}
+        if not top <= FILLED_IN.keys() | {"business_units", "content_type"}:
+            raise
+        patched = {**wire, **{name: FILLED_IN[name] for name in top if name in FILLED_IN}}
+        if "business_units" in top or "content_type" in top:
+            patched = {**patched, **_demanded(wire)}
+        return preview.preview(actor(), patched, webhook=webhook, **chosen)
+
+
+def _demanded(wire: forms.Given) -> forms.Given:
+    """Something for what the preset demands and nobody has chosen yet."""
+    units = [unit for unit, _ in choices.choices(actor()).units[:1]]
+    return {
+        "business_units": wire["business_units"] or units,
+        "content_type": wire.get("content_type", "application/json"),
+    }
+
+
+def _notes(form: WebhookForm) -> dict[str, str]:
+    """Where each mapped field went, for the marks beside the preview; paths as the selection has them."""
+    notes = {row.target: f"← {row.field}" for row in form.mapping if row.target and not row.leave_out}
+    if form.extra_fields:
+        notes["companies"] = "extra fields"
+    return notes
+
+
+@bp.post("/webhooks/check-url")
+@needs(Permission.WEBHOOKS)
+def check_url() -> str:
+    """What can be said of the URL without sending anything."""
+    form = forms.read(request.form)
+    checked: Checked | None = None
+    if form.url:
+        try:
+            checked = url_check.check(actor(), form.url, form.preset, verify_ssl=form.verify_ssl)
+        except Unavailable as error:
+            checked = Checked(Level.WARNING, error.message)
+    return render_template("webhooks/_url.html", checked=checked)
+
+
+# --- the page
+
+
+def _page(
+    form: WebhookForm,
+    view: WebhookView | None,
+    problems: Sequence[Problem] = (),
+    *,
+    conflict: str = "",
+    said: str = "",
+    was: str = "",
+) -> str:
+    preset = installed().presets.get(form.preset) or installed().presets[DEFAULT_PRESET]
+    facts: dict[str, Any] = {
+        "form": form,
+        "view": view,
+        "problems": problems,
+        "errors": {problem.field: problem.message for problem in reversed(problems)},
+        "conflict": conflict,
+        "said": said,
+        "was": was,
+        "preset": preset,
+        "presets": list(installed().presets.values()),
+        "schemes": [("none", "None"), *((name, name) for name in installed().schemes)],
+        "choices": choices.choices(actor()),
+        "delivery_summary": forms.delivery_summary(form),
+        "advanced_summary": forms.advanced_summary(form),
+        **_preview(form, view),
+    }
+    if is_fragment():
+        return render_template("webhooks/_editor.html", **facts)
+    if view is None:
+        return render_template("webhooks/new.html", **facts)
+    rows = log_page(actor(), LogQuery(webhook=(view.id,), limit=NEWEST)).rows
+    return render_template("webhooks/edit.html", line=line_of(view, view.waiting, 0), rows=rows, words=words, **facts)
