@@ -6,9 +6,10 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask_sqlalchemy.session import Session as FlaskSession
@@ -216,17 +217,20 @@ def _prepare_sqlite(engine: Engine, begin: str, more: dict[str, int]) -> None:
         connection.exec_driver_sql(begin)
 
 
-def stamp_file() -> None:
-    """Mark a new SQLite file as ours; refuse a foreign one in words."""
-    if not is_sqlite():
-        return
-    with _db().engine.connect() as connection:
-        found = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+def stamp(file: Path) -> None:
+    """Mark a SQLite file as ours. Raises `StorageBroken` for a file of another application, or none at all."""
+    with closing(sqlite3.connect(file)) as connection:
+        try:
+            found = connection.execute("PRAGMA application_id").fetchone()[0]
+            foreign = found == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+        except sqlite3.DatabaseError as error:
+            raise StorageBroken(f"{file} is no SQLite database: {error}. Restore a backup.") from error
+        if found not in (0, APPLICATION_ID) or foreign:
+            raise StorageBroken(f"{file} belongs to another application. Point POSTROOM_DATA_DIR elsewhere.")
         if found == 0:
-            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.commit()
-        elif found != APPLICATION_ID:
-            raise StorageBroken("The database file belongs to another application. Point POSTROOM_DATA_DIR elsewhere.")
 
 
 def checkpoint(larger_than: int = 0) -> None:

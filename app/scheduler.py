@@ -15,7 +15,7 @@ from app import clock, database, logs
 from app.database import StorageBroken, is_sqlite
 from app.delivery import bell, health, queue, settings
 from app.delivery.engine import Engine
-from app.services import system
+from app.services import retention, system
 
 DELIVER = "deliver"
 STUCK_AFTER_S = 10.0
@@ -47,17 +47,18 @@ class Clockwork:
         bell.listen(self._nudge)
         self._nudge()
 
-    def _table(self) -> list[tuple[str, Callable[[], None], float]]:
+    def _table(self) -> list[tuple[str, Callable[[], object], float]]:
         return [
             (DELIVER, self._deliver, self._tick_s),
             ("heartbeat", self._report, 5),
             ("release lapsed leases", self._release_lapsed, 5),
             ("webhook health", self._review_health, 60),
             ("checkpoint", lambda: database.checkpoint(larger_than=64 * 2**20), 5),
+            ("retention", lambda: retention.prune(clock.now()), 600),
             ("clock", self._watch_clock, 10),
         ]
 
-    def _run(self, name: str, work: Callable[[], None]) -> None:
+    def _run(self, name: str, work: Callable[[], object]) -> None:
         with self._state:
             if self._stopping:
                 return

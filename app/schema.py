@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from app.config import PACKAGE, Settings
-from app.database import StorageBroken
+from app.database import StorageBroken, stamp
 
 COPY_BELOW_BYTES = 2 * 2**30
 
@@ -19,6 +19,8 @@ def migrate(settings: Settings) -> None:
     from alembic import command
 
     config = _alembic_config(settings)
+    if settings.database.startswith("sqlite"):
+        stamp(_file(settings))
     before, newest = version(settings), head(settings)
     if before == newest:
         return

@@ -1,4 +1,4 @@
-"""What every test can ask for: an application with a database of its own, a clock in the test's hand, people, a receiver.
+"""What every test can ask for: an application with a database of its own, a clock, people, a receiver.
 
 Tests that touch the database run on SQLite and, where POSTROOM_TEST_POSTGRES names a server, on PostgreSQL too.
 """
@@ -13,7 +13,6 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -41,6 +40,8 @@ from app.services.webhooks import WebhookView
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flask import Flask
     from flask.testing import FlaskClient
 
@@ -226,7 +227,7 @@ def password_hash() -> str:
 
 @pytest.fixture
 def make_member(organization: Organization, password_hash: str) -> MakeMember:
-    """Make a member: `make_member("ada", role="Admin", units=[unit], of=organization)`. The e-mail is name@acme.test."""
+    """Make a member: `make_member("ada", role="Admin", units=[unit], of=organization)`; ada@acme.test."""
 
     def make(name: str, role: str = "Member", units: list[BusinessUnit] | None = None, of: Any = None) -> NewMember:
         now, home = app_clock.now(), of or organization
@@ -377,7 +378,13 @@ def make_unit(organization: Organization) -> Callable[..., BusinessUnit]:
 def publish(organization: Organization, make_type: Callable[..., None]) -> Publish:
     """Publish an event, of a type that is added where it isn't there: `publish("job.created", b'{"id":1}', id="a")`."""
 
-    def make(type: str = "job.created", data: bytes = b'{"id":42}', *, id: str | None = None, **more: Any) -> Stored:
+    def make(  # the words of the wire
+        type: str = "job.created",  # noqa: A002
+        data: bytes = b'{"id":42}',
+        *,
+        id: str | None = None,  # noqa: A002
+        **more: Any,
+    ) -> Stored:
         home = more.pop("of", organization)
         make_type(type, home)
         return events.publish(system_actor(home.id), posted(type, data, id, **more), app_clock.now())
@@ -385,7 +392,12 @@ def publish(organization: Organization, make_type: Callable[..., None]) -> Publi
     return make
 
 
-def posted(type: str, data: bytes = b'{"id":42}', id: str | None = None, **more: Any) -> Posted:
+def posted(
+    type: str,  # noqa: A002
+    data: bytes = b'{"id":42}',
+    id: str | None = None,  # noqa: A002
+    **more: Any,
+) -> Posted:
     """An event as the API hands it on."""
     digest = hashlib.sha256(repr((type, data, sorted(more.items()))).encode()).digest()
     return Posted(type=type, data=data, digest=digest, producer_id=id, **more)

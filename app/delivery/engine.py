@@ -151,7 +151,7 @@ class Engine:
             return 0
         if self._in_hand and not self._flights:
             return 5  # waiting for a name or a token
-        return 50
+        return 50 if self._flights or self._idle_since is not None else 0
 
     def _results_are_ripe(self) -> bool:
         """Whether to write now: at once when nothing else is to be done, in large batches under load."""

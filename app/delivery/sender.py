@@ -59,6 +59,8 @@ class Sender:
         self._gate.follow(egress)
         for transfer in self._idle:
             transfer.settle()
+        for transfer in self._flights.values():
+            transfer.settle_later()
 
     def start(self, key: int, request: Request, answer: Answer) -> None:
         """Put a request on the wire. Never blocks; what comes of it is among the results of a later `turn`."""

@@ -143,6 +143,10 @@ class Transfer:
         self._settled = True
         self._limits = None
 
+    def settle_later(self) -> None:
+        """Forget every option once the present request has ended: the handle may not be touched before."""
+        self._settled = False
+
     def prepare(self, key: int, request: Request, answer: Answer) -> bool:
         """Make the handle ready to dial; False: it must not or cannot be dialled, and the facts say why."""
         self.key = key

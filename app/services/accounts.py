@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
 from sqlalchemy import select
@@ -11,7 +12,9 @@ from app.database import write
 from app.errors import Invalid, NotFound, Problem
 from app.models import User
 from app.services import audit
-from app.services.scope import Actor
+
+if TYPE_CHECKING:
+    from app.services.scope import Actor
 
 LONGEST_NAME = 100
 

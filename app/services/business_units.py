@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, Text, func, select, type_coerce, update
 
@@ -12,7 +12,7 @@ from app import clock, ids
 from app.core.access import Permission
 from app.database import read, write
 from app.errors import Conflict, Invalid, NotFound, Problem
-from app.models import BusinessUnit, Event, Webhook, WebhookUnit
+from app.models import BusinessUnit, Company, Event, MembershipUnit, Webhook, WebhookUnit
 from app.services import audit, routing
 from app.services.scope import Actor, for_org
 
@@ -32,6 +32,20 @@ class Unit:
     name: str
     created_at: int
     row_id: int
+    public_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A business unit with how many companies and members it has, and the webhooks that hear of it."""
+
+    unit: Unit
+    companies: int
+    members: int
+    bound: tuple[str, ...]
+    """Names of the webhooks that chose it."""
+    listening: int
+    """Webhooks that chose it or hear of all units."""
 
 
 def list_all(actor: Actor) -> list[Unit]:
@@ -54,6 +68,39 @@ def find(actor: Actor, external_id: str) -> Unit:
     actor.require(Permission.DIRECTORY, Permission.WEBHOOKS)
     with read() as session:
         return _view(row_of(session, actor, external_id))
+
+
+def overview(actor: Actor) -> list[Listed]:
+    """Return all business units by name, with their counts, in five queries however many there are."""
+    actor.require(Permission.DIRECTORY)
+    units = list_all(actor)
+    with read() as session:
+        companies = _counted(session, Company.business_unit_id, units)
+        members = _counted(session, MembershipUnit.business_unit_id, units)
+        mine = (Webhook.organization_id == actor.organization_id) & Webhook.deleted_at.is_(None)
+        chosen = session.execute(
+            select(WebhookUnit.business_unit_id, Webhook.name)
+            .join(Webhook, Webhook.id == WebhookUnit.webhook_id)
+            .where(mine)
+            .order_by(Webhook.name)
+        ).all()
+        bound_to_some = select(WebhookUnit.webhook_id)
+        of_all = session.scalar(select(func.count()).select_from(Webhook).where(mine, Webhook.id.not_in(bound_to_some)))
+    return [
+        Listed(
+            unit=unit,
+            companies=companies.get(unit.row_id, 0),
+            members=members.get(unit.row_id, 0),
+            bound=(bound := tuple(name for row_id, name in chosen if row_id == unit.row_id)),
+            listening=len(bound) + (of_all or 0),
+        )
+        for unit in units
+    ]
+
+
+def _counted(session: Session, column: Any, units: list[Unit]) -> dict[int, int]:
+    query = select(column, func.count()).where(column.in_([unit.row_id for unit in units])).group_by(column)
+    return dict(session.execute(query).tuples().all())
 
 
 def put(actor: Actor, external_id: str, name: str) -> tuple[Unit, bool]:
@@ -103,6 +150,7 @@ def delete(actor: Actor, external_id: str) -> None:
         audit.record(session, actor, "business_unit.deleted", unit)
         routing.bump(session, actor.organization_id)
         session.delete(unit)
+    routing.forget_all()  # publishing looks there first, and would name a unit that is gone
 
 
 def row_of(session: Session, actor: Actor, external_id: str) -> BusinessUnit:
@@ -140,4 +188,4 @@ def _webhooks_bound_to(unit: BusinessUnit) -> Select[str]:
 
 
 def _view(row: BusinessUnit) -> Unit:
-    return Unit(row.external_id, row.name, row.created_at, row.id)
+    return Unit(row.external_id, row.name, row.created_at, row.id, row.public_id)

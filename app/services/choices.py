@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
@@ -10,7 +11,9 @@ from sqlalchemy.orm import joinedload
 from app.core.access import Permission
 from app.database import read
 from app.models import BusinessUnit, Company, EventType, Membership, User
-from app.services.scope import Actor
+
+if TYPE_CHECKING:
+    from app.services.scope import Actor
 
 COMPANIES_READ = 1_000
 

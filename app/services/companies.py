@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from app import clock, ids
 from app.core.access import Permission
 from app.database import read, write
 from app.errors import Conflict, Invalid, NotFound, Problem
-from app.models import BusinessUnit, Company
+from app.models import BusinessUnit, Company, Webhook
 from app.services import audit
 from app.services.business_units import check_external_id, checked_name, row_of
 from app.services.scope import Actor, for_org
@@ -60,6 +61,32 @@ def find(actor: Actor, unit: str, external_id: str) -> CompanyView:
         return _view(_row_of(session, actor, unit, external_id), unit)
 
 
+def unit_of(actor: Actor, external_id: str) -> str:
+    """Return the external id of the business unit that a company belongs to."""
+    actor.require(Permission.DIRECTORY)
+    query = select(BusinessUnit.external_id).join(Company, Company.business_unit_id == BusinessUnit.id)
+    query = query.where(Company.organization_id == actor.organization_id, Company.external_id == external_id)
+    with read() as session:
+        found = session.scalar(query)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def reporters(actor: Actor, unit: str) -> dict[str, tuple[str, ...]]:
+    """Return, by field, the names of the webhooks that report it with the events of this unit."""
+    actor.require(Permission.DIRECTORY)
+    with read() as session:
+        home = row_of(session, actor, unit)
+        query = for_org(session, actor, Webhook).query().options(selectinload(Webhook.units)).order_by(Webhook.name)
+        found: dict[str, tuple[str, ...]] = {}
+        for webhook in session.scalars(query):
+            if not webhook.units or any(each.id == home.id for each in webhook.units):
+                for field in webhook.extra_fields:
+                    found[field] = (*found.get(field, ()), webhook.name)
+        return found
+
+
 def put(actor: Actor, unit: str, external_id: str, name: str, fields: Mapping[str, Any]) -> tuple[CompanyView, bool]:
     """Add a company to a unit, or replace what is known of it; return it and whether it is new.
 
@@ -68,7 +95,7 @@ def put(actor: Actor, unit: str, external_id: str, name: str, fields: Mapping[st
     actor.require(Permission.DIRECTORY)
     check_external_id(external_id)
     name = checked_name(name)
-    kept = _checked(fields)
+    kept = checked_fields(fields)
     now = clock.now()
     with write() as session:
         found = _locked(session, row_of(session, actor, unit))
@@ -117,7 +144,7 @@ def _change(session: Session, actor: Actor, company: Company, name: str, fields:
         audit.record(session, actor, "company.edited", company, changes)
 
 
-def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields when they can be written into a payload again. Raises `Invalid`."""
     kept = dict(fields)
     problem = None

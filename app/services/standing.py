@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, func, literal, select, union_all
-from sqlalchemy.orm import Session
 
 from app.core.access import Permission
 from app.core.states import DeliveryState, Reason
 from app.database import read
 from app.models import Delivery
-from app.services.scope import Actor
-from app.services.webhooks import WebhookView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from app.services.scope import Actor
+    from app.services.webhooks import WebhookView
 
 COUNTED = 10_000
 _AT_ONCE = 100  # SQLite takes 500 parts of a compound query

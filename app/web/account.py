@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_login import current_user
-from werkzeug.wrappers import Response
 
 from app.errors import Invalid
 from app.services import accounts, sign_in
@@ -12,6 +13,9 @@ from app.services.sign_in import TooManyFailuresError
 from app.web import signed_in
 from app.web.filters import zone_named
 from app.web.viewer import actor, begin_session, viewer
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
 
 bp = Blueprint("account", __name__)
 

@@ -52,10 +52,8 @@ def index() -> BaseResponse:
     response = make_response(
         render_template(
             "deliveries/index.html",
-            filters=filters,
             menus=menus,
             choices=log_filters,
-            words=words,
             sentence=log_filters.sentence(filters, menus, voice()),
             chips=log_filters.chips(filters, menus, voice()),
             own_from="" if log_filters.is_period(filters.one("from")) else _input(filters.asked.from_at),
@@ -113,7 +111,7 @@ def _list(filters: Filters) -> dict[str, Any]:
         "voice": voice(),
         "inline": payloads.INLINE,
         "top": top,
-        "place": place,
+        "paging": place,
         "without_date": _without_date(filters) if not page.rows else 0,
         "headers": attempts.headers,
     }

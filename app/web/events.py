@@ -127,7 +127,7 @@ def show(public_id: str) -> str:
         event=event,
         context=_members(event.context),
         curl=_command(event),
-        diff=msgspec.json.format(event.diff, indent=2) if event.diff else b"",
+        diff=event.diff if event.diff not in (None, b"{}") else b"",
         masked=not actor().may(Permission.PAYLOADS),
         **_where(public_id, event.type, view.unit, explain.explain(actor(), public_id)),
     )

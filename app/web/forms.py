@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from werkzeug.datastructures import MultiDict
+from typing import TYPE_CHECKING, Any
 
 from app.core.redaction import MASK
 from app.errors import Problem
 from app.web.filters import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from werkzeug.datastructures import MultiDict
 
 Given = dict[str, Any]
 

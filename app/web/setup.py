@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Blueprint, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response
 
 from app.errors import Conflict, Invalid
 from app.services import organizations
 from app.services.organizations import LinkState
 from app.web import public
 from app.web.viewer import begin_session
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
 
 bp = Blueprint("setup", __name__)
 

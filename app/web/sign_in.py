@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask_login import current_user
-from werkzeug.wrappers import Response
 
 from app.services import sign_in
 from app.services.sign_in import TooManyFailuresError, WrongPasswordError
 from app.web import public
 from app.web.viewer import begin_session, end_session
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
 
 bp = Blueprint("sign_in", __name__)
 

@@ -95,9 +95,9 @@ def exchange() -> Response:
     return live.region("start/_exchange.html", stamp, lambda: facts, seconds=1)
 
 
-@bp.get("/help")
+@bp.get("/help", endpoint="help")
 @signed_in
-def help() -> str:
+def show_help() -> str:
     """Keys, the first event, the API."""
     return render_template("start/help.html")
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import platform
 import resource
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, render_template
 
-from app import __version__, clock
+from app import __version__
+from app.core.redaction import MASK, redacted
+from app.delivery.installed import installed
+from app.delivery.transfer import CURL_VERSION
 from app.services import system
 from app.web import live, operator
+from app.web.filters import number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from werkzeug.wrappers import Response
+
+    from app.config import Settings
 
 bp = Blueprint("system", __name__)
 
@@ -45,4 +55,26 @@ def _facts() -> dict[str, Any]:
 
 def _fixed() -> dict[str, Any]:
     """What stays as long as the process runs."""
-    return {"about": system.about(), "options": system.options()}
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = "any number" if soft == resource.RLIM_INFINITY else number(soft)
+    libraries = dict(part.partition("/")[::2] for part in CURL_VERSION.split(" "))
+    versions = [("Postroom", __version__), ("Python", platform.python_version()), ("SQLite", sqlite3.sqlite_version)]
+    versions += [(name, libraries[name]) for name in ("libcurl", "OpenSSL") if name in libraries]
+    return {
+        "versions": versions,
+        "files": files,
+        "options": list(_options(installed().settings)),
+        "settings": installed().settings,
+    }
+
+
+def _options(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Give each option: its name, what is in effect (secrets never), and what it does."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, tuple):
+            value = ", ".join(map(str, value))
+        text = "" if value is None else str(value)
+        if field.metadata["secret"] and text:
+            text = redacted(text) if "://" in text else MASK
+        yield field.metadata["name"], text, field.metadata["help"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from flask import flash, redirect, render_template, request, url_for
 
 from app.core.access import Permission
+from app.core.envelope import EventFacts
+from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from app.services import choices, drafts, inboxes, preview, url_check, webhooks
@@ -15,16 +18,18 @@ from app.services.deliveries import LogQuery
 from app.services.deliveries import page as log_page
 from app.services.url_check import Checked, Level
 from app.web import forms, is_fragment, needs, once, words
-from app.web.forms import WebhookForm
 from app.web.viewer import actor
 from app.web.webhooks import bp, line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from werkzeug.wrappers import Response
 
+    from app.core.envelope import Template
+    from app.services.choices import Choices
     from app.services.webhooks import WebhookView
+    from app.web.forms import WebhookForm
 
 DEFAULT_PRESET = "standard"
 PLACEHOLDER_URL = "https://example.com/webhook"
@@ -44,6 +49,8 @@ FILLED_IN: dict[str, Any] = {
     "headers": {},
 }
 ALWAYS = ["*"]
+OTHER_SAMPLES = [("", "the preset's test event"), ("event", "an event's id …")]
+PATHS_SHOWN = 200
 
 
 @bp.get("/webhooks/new")
@@ -74,6 +81,7 @@ def create() -> Response | tuple[str, int]:
     """Make it; `do=on` turns it on too."""
     form = forms.read(request.form)
     wire, problems = forms.given(form)
+    problems += _unaccepted(form, None)
     try:
         _refuse(problems, lambda: preview.preview(actor(), wire))
         made = webhooks.create(actor(), {**wire, "enabled": request.form.get("do") == "on"})
@@ -92,6 +100,7 @@ def save(public_id: str) -> Response | tuple[str, int]:
     view = webhooks.find(actor(), public_id)
     form = forms.read(request.form, forms.shown(view.settings).stored)
     wire, problems = forms.given(form)
+    problems += _unaccepted(form, view)
     try:
         _refuse(problems, lambda: preview.preview(actor(), wire, webhook=public_id))
         version = int(form.version) if form.version.isdigit() else None
@@ -113,6 +122,14 @@ def _applies(waiting: int) -> str:
         return "Saved. Applies from the next attempt."
     count = "1 delivery is" if waiting == 1 else f"{waiting:,} deliveries are"
     return f"Saved. Applies from the next attempt; {count} waiting."
+
+
+def _unaccepted(form: WebhookForm, view: WebhookView | None) -> list[Problem]:
+    """Turning SSL verification off has to be confirmed, once."""
+    was_on = view is None or view.settings["verify_ssl"]
+    if form.verify_ssl or not was_on or "accept_ssl" in request.form:
+        return []
+    return [Problem("verify_ssl", "Confirm that SSL verification is to be disabled, or keep it enabled.")]
 
 
 def _refuse(problems: Sequence[Problem], rest: Any) -> None:
@@ -187,24 +204,25 @@ def show_preview() -> str:
     return render_template("webhooks/_preview.html", form=form, **_preview(form, view))
 
 
-def _preview(form: WebhookForm, view: WebhookView | None) -> dict[str, Any]:
+def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | None = None) -> dict[str, Any]:
     """The request for the chosen sample, or what keeps it from being made."""
     wire, _ = forms.given(form)
     wire["events"] = wire["events"] or ALWAYS
-    sample, event = request.values.get("sample", ""), request.values.get("sample_event", "").strip()
+    types = (offered or choices.choices(actor())).types
+    first = next((name for name in form.events if name in types), next(iter(types), ""))
+    sample, event = request.values.get("sample", first), request.values.get("sample_event", "").strip()
     facts: dict[str, Any] = {
         "built": None,
         "troubles": [],
         "sample": sample,
+        "samples": [(name, f"sample {name}") for name in types] + OTHER_SAMPLES,
         "sample_event": event,
-        "aspect": request.values.get("aspect", "body"),
+        "aspect": request.values.get("show") or request.values.get("aspect", "body"),
         "aspects": VIEWS,
     }
-    chosen: dict[str, str] = {"event_type": sample} if sample else {}
-    if event and sample == "event":
+    chosen: dict[str, str] = {"event_type": sample} if sample in types else {}
+    if sample == "event" and event:
         chosen = {"event": event}
-    elif sample == "event":
-        chosen = {}
     try:
         facts["built"] = _built(wire, view, chosen)
     except Invalid as error:
@@ -242,11 +260,45 @@ def _demanded(wire: forms.Given) -> forms.Given:
 
 
 def _notes(form: WebhookForm) -> dict[str, str]:
-    """Where each mapped field went, for the marks beside the preview; paths as the selection has them."""
-    notes = {row.target: f"← {row.field}" for row in form.mapping if row.target and not row.leave_out}
+    """Where each mapped field went, by path in the body, for the marks beside the preview."""
+    envelope = drafts.preset_named(form.preset).envelope if form.preset in installed().presets else None
+    top, lifted = place_of_selection(envelope)
+    notes = {f"{top}{row.target}": f"← {row.field}" for row in form.mapping if row.target and not row.leave_out}
     if form.extra_fields:
-        notes["companies"] = "extra fields"
+        notes[lifted] = "extra fields"
     return notes
+
+
+def place_of_selection(envelope: Template | None) -> tuple[str, str]:
+    """Return the path of the selection in a body, with a dot after it unless it is the body, and that of companies."""
+    if envelope is None:
+        return "", COMPANIES
+    probe = EventFacts(**dict.fromkeys(("id", "type", "organization_id", "webhook_id", "delivery_id"), ""), **_MOMENT)
+    body = orjson.loads(envelope.fill(probe, b'{"%s":[],"":0}' % COMPANIES.encode(), 0))
+    found = dict(_members(body, ""))
+    top = next((path for path, value in found.items() if isinstance(value, dict) and "" in value), "")
+    companies = next((path for path in found if path.rpartition(".")[2] == COMPANIES), COMPANIES)
+    return f"{top}." if top else "", companies
+
+
+_MOMENT: dict[str, Any] = {"created_at": 0, "occurred_at": 0, "data": b"{}"}
+
+
+def _members(value: Any, at: str) -> Iterator[tuple[str, Any]]:
+    """Every member of an object at any depth, by dotted path."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            path = f"{at}.{name}" if at else name
+            yield path, inner
+            yield from _members(inner, path)
+
+
+def _paths(form: WebhookForm, offered: Choices) -> list[str]:
+    """The fields that the examples of the selected types have, to choose from in the mapping."""
+    types = offered.types
+    chosen = [types[name] for name in form.events if name in types] if form.which_events == "pick" else types.values()
+    paths = {path: None for each in chosen for path, _ in _members(orjson.loads(each.example), "")}
+    return list(paths)[:PATHS_SHOWN]
 
 
 @bp.post("/webhooks/check-url")
@@ -276,21 +328,25 @@ def _page(
     was: str = "",
 ) -> str:
     preset = installed().presets.get(form.preset) or installed().presets[DEFAULT_PRESET]
+    offered = choices.choices(actor())
     facts: dict[str, Any] = {
         "form": form,
         "view": view,
         "problems": problems,
         "errors": {problem.field: problem.message for problem in reversed(problems)},
+        "summary": [(problem.field, problem.message) for problem in problems],
+        "accepted": "accept_ssl" in request.form,
         "conflict": conflict,
         "said": said,
         "was": was,
         "preset": preset,
         "presets": list(installed().presets.values()),
         "schemes": [("none", "None"), *((name, name) for name in installed().schemes)],
-        "choices": choices.choices(actor()),
+        "choices": offered,
+        "paths": _paths(form, offered),
         "delivery_summary": forms.delivery_summary(form),
         "advanced_summary": forms.advanced_summary(form),
-        **_preview(form, view),
+        **_preview(form, view, offered),
     }
     if is_fragment():
         return render_template("webhooks/_editor.html", **facts)

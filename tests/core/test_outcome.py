@@ -89,8 +89,12 @@ def words() -> st.SearchStrategy[str | None]:
     return st.none() | st.sampled_from(["a reason", ""])
 
 
-HEADS = st.binary(max_size=60) | st.builds(
-    lambda status, rest: b"HTTP/1.1 %d X\r\n" % status + rest, st.integers(0, 1200), st.binary(max_size=200)
+HEADS = (
+    st.sampled_from([b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 204 \r\nA: b\r\n"])
+    | st.binary(max_size=60)
+    | st.builds(
+        lambda status, rest: b"HTTP/1.1 %d X\r\n" % status + rest, st.integers(0, 1200), st.binary(max_size=200)
+    )
 )
 FACTS = st.builds(
     Facts,
@@ -147,6 +151,14 @@ def test_deciding_never_raises_and_always_says_when_or_why(
     assert (decision.wait_ms is not None) == (decision.state is PENDING)
     assert (decision.reason is not None) == (decision.state is FAILED)
     assert decision.state is not PENDING or result.free or (tries < allowed and kind is not DeliveryKind.TEST)
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"gate_passed": False}, {"head_complete": False}, {"refused": "x"}, {"local": "x"}, {"dirty": True}]
+)
+def test_a_200_is_no_success_without_a_whole_exchange(spoilt: dict[str, object]) -> None:
+    assert judged(answered()).outcome is Outcome.SUCCEEDED
+    assert judged(answered()._replace(**spoilt)).outcome is not Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize(

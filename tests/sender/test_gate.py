@@ -104,6 +104,7 @@ def test_a_hidden_second_sending_is_stopped_and_told_as_ours(sender: Sender) -> 
         [retry] = fly(sender, post(receiver.url, fresh=True))
 
         assert retry.result.outcome is Outcome.SUCCEEDED
+        assert [each.connection for each in receiver.requests] == [1, 1, 2], "another connection was opened for it"
 
 
 def numbered(extra: bytes, pause_ms: int) -> Script:
@@ -243,7 +244,7 @@ def test_one_forbidden_address_refuses_the_whole_name_without_telling_it(
     assert not flight.result.final, "names can be repaired"
 
 
-def test_the_socket_is_refused_when_vetting_let_an_address_pass(sender: Sender, strict: Egress) -> None:
+def test_the_socket_is_refused_when_vetting_let_an_address_pass(sender: Sender, egress: Egress, strict: Egress) -> None:
     with Receiver() as receiver:
         request = post(receiver.at("hooks.test"))
         sender.start(0, request, HERE)
@@ -252,7 +253,9 @@ def test_the_socket_is_refused_when_vetting_let_an_address_pass(sender: Sender, 
         [flight] = land(sender, [request])
 
         blocked(flight, "hooks.test resolves to a loopback address")
-        assert receiver.connections == 0
+        sender.follow(egress)
+        fly(sender, request)
+        assert receiver.requests[0].connection == 1, "the forbidden address was dialled"
 
 
 def test_a_pooled_connection_is_refused_once_its_network_is_no_longer_allowed(sender: Sender, strict: Egress) -> None:

@@ -215,6 +215,27 @@ def test_twenty_silent_names_do_not_delay_a_proven_one(make: Callable[..., Resol
     assert names.most_running <= 9, "the lane of the unproven holds eight"
 
 
+def test_threads_that_stand_idle_do_not_widen_the_lane_of_the_unproven(
+    make: Callable[..., Resolver], names: NameServer
+) -> None:
+    resolver = make()
+    for number in range(16):
+        resolver._remember(f"silent-proven{number}.test", 0.0).proven = True
+        resolver.answer(f"silent-proven{number}.test", 80, 1)
+    _until(lambda: names.running == 16)
+    names.speak.set()
+    _until(lambda: names.running == 0)
+    names.speak.clear()
+    names.most_running = 0
+
+    for number in range(20):
+        resolver.answer(f"silent{number}.test", 80, number)
+    _until(lambda: names.running >= 8)
+    threading.Event().wait(0.05)  # time for a ninth, were it let in
+
+    assert names.most_running == 8
+
+
 def test_organizations_take_turns_with_names_never_seen_before(
     make: Callable[..., Resolver], names: NameServer
 ) -> None:

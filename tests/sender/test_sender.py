@@ -315,6 +315,20 @@ def test_new_rules_hold_for_handles_that_are_used_again(
             sender.follow(replace(egress, ca_file=str(bundle)))
 
 
+def test_new_rules_hold_for_handles_that_were_on_the_wire(
+    sender: Sender, egress: Egress, certificates: Certificates, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "other.pem"
+    certificates.unknown.cert_pem.write_to_path(str(bundle))
+    with Receiver() as plain, Receiver(tls=certificates.server(ca=certificates.unknown)) as theirs:
+        request = post(plain.url)
+        sender.start(0, request, answer_for(request))
+        sender.follow(replace(egress, ca_file=str(bundle)))
+        land(sender, [request])
+
+        assert fly(sender, post(theirs.url))[0].result.outcome is Outcome.SUCCEEDED
+
+
 # One bad receiver and the others
 
 

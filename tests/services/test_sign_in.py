@@ -283,7 +283,7 @@ class TestSessions:
             assert session.scalars(select(AuditEntry.action)).all() == ["user.password_changed"]
 
     def test_resetting_nobodys_password_says_so(self, ada):
-        with pytest.raises(NotFound, match="Nobody here has the e-mail max@acme.test"):
+        with pytest.raises(NotFound, match=r"Nobody here has the e-mail max@acme\.test"):
             sign_in.reset_password("max@acme.test", NEW)
 
 

@@ -1,0 +1,48 @@
+"""Deletes what is older than the operator keeps, in slices that never hold the write lock for long."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, delete, exists, select
+
+from app.core.states import DeliveryState
+from app.database import read, write
+from app.delivery.installed import installed
+from app.faults import fault
+from app.models import Delivery, Event, InboxRequest, Organization
+
+DAY_MS = 86_400_000
+INBOX_MS = DAY_MS
+SLICE = 500
+KEPT_SHORT = (DeliveryState.DELIVERED, DeliveryState.CANCELED, DeliveryState.SKIPPED)
+
+
+def prune(now: int) -> int:
+    """Delete finished deliveries, then events that have none left, then old inbox requests; return how many rows.
+
+    A delivery that is not finished is never deleted, nor is its event.
+    """
+    settings = installed().settings
+    short, long = now - settings.retention_days * DAY_MS, now - settings.retention_failed_days * DAY_MS
+    with read() as session:
+        organizations = session.scalars(select(Organization.id)).all()
+    deleted = _in_slices(InboxRequest, InboxRequest.received_at < now - INBOX_MS)
+    for organization in organizations:
+        mine = Delivery.organization_id == organization
+        deleted += _in_slices(Delivery, mine, Delivery.created_at < short, Delivery.state.in_(KEPT_SHORT))
+        deleted += _in_slices(Delivery, mine, Delivery.created_at < long, Delivery.state == DeliveryState.FAILED)
+        unused = ~exists().where(Delivery.event_id == Event.id)
+        deleted += _in_slices(Event, Event.organization_id == organization, Event.created_at < short, unused)
+    return deleted
+
+
+def _in_slices(table: type[Delivery | Event | InboxRequest], *where: ColumnElement[bool]) -> int:
+    deleted = 0
+    while True:
+        with write() as session:
+            ids = session.scalars(select(table.id).where(*where).limit(SLICE)).all()
+            if ids:
+                session.execute(delete(table).where(table.id.in_(ids)))
+        fault("retention.slice")
+        deleted += len(ids)
+        if len(ids) < SLICE:
+            return deleted
