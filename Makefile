@@ -1,6 +1,6 @@
 # Everything Postroom needs lies in .venv. The stamps say what is in it: .run to serve, .dev to test as well.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak demo vendor lock screenshots clean
+.PHONY: help run test check bench vendor lock screenshots clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,11 +33,7 @@ check: .venv/.dev ## formatting, lint, types, layers, templates, dead code, vend
 bench: .venv/.dev ## measure what docs/performance.md publishes (ARGS="P1 P4")
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: .venv/.dev ## the long tests (SOAK=10m shortens them)
-	$(BIN)/python -m benchmarks.soak $(SOAK)
 
-demo: .venv/.run ## serve with realistic data and live traffic
-	@$(BIN)/postroom demo $(ARGS)
 
 screenshots: .venv/.dev ## renew the images of the documents from demo data
 	$(BIN)/python -m benchmarks.screenshots

@@ -21,6 +21,10 @@ DELIVER = "deliver"
 STUCK_AFTER_S = 10.0
 
 
+def _moment() -> datetime:
+    return datetime.fromtimestamp(clock.now() / 1000, UTC)
+
+
 class Clockwork:
     """Runs the jobs in their own threads, nudges `deliver` when the bell rings, and stops in order."""
 
@@ -33,7 +37,7 @@ class Clockwork:
         self._state = threading.Condition()
         self._running: set[str] = set()
         self._stopping = False
-        self._wall_minus_monotonic = time.time() - time.monotonic()
+        self._wall_minus_monotonic = clock.now() / 1000 - time.monotonic()
         self._jobs = BackgroundScheduler(
             timezone=UTC, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         )
@@ -87,7 +91,7 @@ class Clockwork:
         due_at = self._engine.run()
         if due_at is not None and not self._stopping:
             wait = max(0.0, min(self._tick_s, (due_at - clock.now()) / 1000))
-            self._jobs.modify_job(DELIVER, next_run_time=datetime.now(UTC) + timedelta(seconds=wait))
+            self._jobs.modify_job(DELIVER, next_run_time=_moment() + timedelta(seconds=wait))
 
     def _nudge(self) -> None:
         """Wake the loop that runs, or start it: a nudge to a job that is running would be lost."""
@@ -95,7 +99,7 @@ class Clockwork:
         with self._state:
             if DELIVER in self._running or self._stopping:
                 return
-        self._jobs.modify_job(DELIVER, next_run_time=datetime.now(UTC))
+        self._jobs.modify_job(DELIVER, next_run_time=_moment())
 
     def _release_lapsed(self) -> None:
         failed = queue.release_lapsed(clock.now())
@@ -109,12 +113,12 @@ class Clockwork:
 
     def _watch_clock(self) -> None:
         """Re-arm the jobs when the wall clock jumped: set back, it would stop them all."""
-        difference = time.time() - time.monotonic()
+        difference = clock.now() / 1000 - time.monotonic()
         if abs(difference - self._wall_minus_monotonic) > 2:
             self._wall_minus_monotonic = difference
             logs.log("the wall clock jumped; the jobs are armed again")
             for job in self._jobs.get_jobs():
-                job.modify(next_run_time=datetime.now(UTC))
+                job.modify(next_run_time=_moment())
 
     def stop(self, patience_s: float) -> bool:
         """Stop ticking and wait for what runs; call after `Engine.stop()`. Returns whether it ended in time."""

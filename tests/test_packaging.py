@@ -110,7 +110,7 @@ class TestTheWheel:
         assert (tmp_path / "data" / "postroom.db").is_file()
 
     def test_an_installed_one_knows_its_version(self, installed, tmp_path):
-        version = re.search(r'__version__ = "(.+)"', (ROOT / "app" / "__init__.py").read_text(encoding="utf-8"))[1]
+        version = re.search(r'__version__ = "(.+)"', (ROOT / "app" / "version.py").read_text(encoding="utf-8"))[1]
 
         told = run(installed / "bin" / "postroom", "version", cwd=tmp_path)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import secrets
 import signal
 import socket
 import sys
@@ -119,6 +118,7 @@ class _Process:
         logs.log("stopped")
 
     def _start_delivering(self, context: Callable[[], AbstractContextManager[Any]]) -> tuple[Any, Any]:
+        from app import crypto
         from app.delivery.engine import new_engine
         from app.delivery.installed import installed
         from app.delivery.resolver import Resolver
@@ -126,7 +126,7 @@ class _Process:
         from app.delivery.transfer import Egress
         from app.scheduler import Clockwork
 
-        worker_name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        worker_name = f"{socket.gethostname()}-{os.getpid()}-{crypto.new_token()[:6]}"
         ca_file = str(self._settings.ca_file or certifi.where())
         if not Path(ca_file).is_file():
             raise click.ClickException(f"POSTROOM_CA_FILE: {ca_file} can't be read.")
@@ -134,7 +134,7 @@ class _Process:
         own = (base.host, base.port) if base else None
         sender = Sender(Egress(installed().allowed, ca_file, own), seats=self._settings.concurrency)
         resolver = Resolver(local_names=bool(installed().allowed.networks), on_ready=sender.wake)
-        engine = new_engine(worker_name, sender, resolver, roll=lambda: secrets.randbelow(16))
+        engine = new_engine(worker_name, sender, resolver)
         clockwork = Clockwork(engine, context, self._die)
         clockwork.start()
         return engine, clockwork

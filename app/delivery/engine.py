@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -75,7 +76,6 @@ class Engine:
         self._judged_since = 0.0
         self._held_until: dict[int, int] = {}
         self._not_before: dict[int, float] = {}
-        self._suspect_in_flight = False
         self._more = True
         self._stopping = False
         self._interrupting = False
@@ -183,11 +183,16 @@ class Engine:
         claims: list[Claim] = []
         if by_hand:
             claims += queue.claim_by_hand(max(1, BATCH - self._in_hand), now, self._lease_ms())
-        if suspects and not self._suspect_in_flight:
-            found = queue.claim_suspect(now, self._lease_ms())
-            self._suspect_in_flight = bool(found)
-            claims += found
+        if suspects and not self._holds_suspect():
+            claims += queue.claim_suspect(now, self._lease_ms())
         return claims
+
+    def _holds_suspect(self) -> bool:
+        """Whether a delivery that was interrupted twice is in hand, on the wire or not yet recorded."""
+        claims = [held.claim for line in self._lines.values() for held in line]
+        claims += [flight.held.claim for flight in self._flights.values()]
+        claims += [judged.claim for judged in self._judged]
+        return any(claim.number - claim.tries >= queue.MOST_INTERRUPTIONS - 1 for claim in claims)
 
     def _claim_shares(self, now: int) -> list[Claim]:
         waiting = queue.waiting(now, self.worker)
@@ -358,8 +363,6 @@ class Engine:
         if not self._judged:
             self._judged_since = time.monotonic()
         self._judged.append(Judged(held.claim, kept, result, request, body, self.roll()))
-        if held.claim.tries != held.claim.number:
-            self._suspect_in_flight = False
 
     def _record(self) -> None:
         """Write what the answers mean, all in one commit; keep them and try again while the database is away."""
@@ -387,10 +390,21 @@ class Engine:
                 queue.hand_back([held.claim for held in line])
 
 
-def new_engine(worker: str, sender: Sender, resolver: Resolver, roll: Callable[[], int]) -> Engine:
-    """Return an engine with this installation's seats; on SQLite all leases are dead now and are released."""
+def roll_sixteenth() -> int:
+    """Return 0 to 15: retries are spread in sixteenths of the jitter, so that many failures make few kinds of row."""
+    return secrets.randbelow(16)
+
+
+def new_engine(
+    worker: str, sender: Sender, resolver: Resolver, roll: Callable[[], int] = roll_sixteenth
+) -> Engine:
+    """Return an engine with this installation's seats; on SQLite all leases are dead now and are released.
+
+    So are the lanes: nobody is left who could serve them.
+    """
     if is_sqlite():
         queue.release_lapsed(clock.now(), all_of_them=True)
+        queue.let_go()
     return Engine(worker, sender, resolver, roll, installed().settings.concurrency)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     Connection,
     Insert,
+    and_,
     bindparam,
     func,
     or_,
@@ -26,7 +27,7 @@ from sqlalchemy.orm import Session
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.database import insert_many, read, write
 from app.faults import fault
-from app.models import Attempt, Delivery, Event, Lane, SentBody
+from app.models import Attempt, Delivery, Event, Lane, SentBody, Webhook
 from app.models.types import core_table
 
 S = DeliveryState
@@ -35,6 +36,7 @@ attempt = core_table(Attempt)
 lane = core_table(Lane)
 sent_body = core_table(SentBody)
 event = core_table(Event)
+webhook = core_table(Webhook)
 
 # Written out, not bound: SQLite uses a partial index only for a condition it can read in the statement.
 PENDING = text("delivery.state = 'pending'")
@@ -227,14 +229,17 @@ _due_by_hand = (
 )
 _due_suspect = (
     select(delivery.c.id)
+    .join(webhook, webhook.c.id == delivery.c.webhook_id)
+    .join(lane, lane.c.webhook_id == delivery.c.webhook_id)
     .where(
         PENDING,
         SUSPECT,
         delivery.c.next_attempt_at <= bindparam("now"),
+        or_(BY_HAND, and_(webhook.c.enabled, ~webhook.c.paused, lane.c.shut_until <= bindparam("now"))),
     )
     .order_by(delivery.c.id)
     .limit(1)
-    .with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True, of=delivery)
     .cte("due")
 )
 _claim = _claim_of(_due)
@@ -316,10 +321,11 @@ def _hold_lanes(connection: Connection, webhooks: list[int], worker: str, now: i
     return set(connection.scalars(hold))
 
 
-def let_go(worker: str) -> None:
-    """Let go of every lane that `worker` holds."""
+def let_go(worker: str | None = None) -> None:
+    """Let go of every lane that `worker` holds; at the start of the only process: of all."""
+    whose = lane.c.worker.isnot(None) if worker is None else lane.c.worker == worker
     with write() as session:
-        session.execute(update(lane).where(lane.c.worker == worker).values(worker=None, held_until=0))
+        session.execute(update(lane).where(whose).values(worker=None, held_until=0))
 
 
 # --- finishing
@@ -409,7 +415,7 @@ def _insert_or_keep(connection: Connection) -> Insert:
 
 
 def _complete_late(connection: Connection, item: Finished) -> None:
-    known = {name: value for name, value in item.attempt.items() if name not in ("delivery_id", "number")}
+    known = {name: value for name, value in item.attempt.items() if name not in ("delivery_id", "number", "late")}
     connection.execute(
         update(attempt)
         .where(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 import pycurl
@@ -43,6 +44,8 @@ class Sender:
         self._guard_at = time.monotonic() + GUARD_EVERY_S
         self._epoll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Not closed by `close`: a thread that wakes us later must not write into whatever has the number by then.
+        weakref.finalize(self, os.close, self._bell).atexit = False
         self._epoll.register(self._bell, select.EPOLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, 2 * seats)
@@ -90,7 +93,7 @@ class Sender:
                 return done
 
     def wake(self) -> None:
-        """End the present or the next `turn`. The one method for other threads."""
+        """End the present or the next `turn`. The one method for other threads, harmless after `close` too."""
         with contextlib.suppress(BlockingIOError):  # the counter is full: it has been rung
             os.eventfd_write(self._bell, 1)
 
@@ -112,7 +115,6 @@ class Sender:
             transfer.handle.close()
         self._idle.clear()
         self._epoll.close()
-        os.close(self._bell)
 
     def _fly(self, transfer: Transfer) -> None:
         self._flights[transfer.handle] = transfer

@@ -73,6 +73,14 @@ def unit_of(actor: Actor, external_id: str) -> str:
     return found
 
 
+def is_known(actor: Actor, external_id: str) -> bool:
+    """Whether the organization has a company with this external id, in whatever unit."""
+    actor.require(Permission.DIRECTORY)
+    with read() as session:
+        query = for_org(session, actor, Company).query().where(Company.external_id == external_id)
+        return session.scalar(query) is not None
+
+
 def reporters(actor: Actor, unit: str) -> dict[str, tuple[str, ...]]:
     """Return, by field, the names of the webhooks that report it with the events of this unit."""
     actor.require(Permission.DIRECTORY)

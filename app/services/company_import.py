@@ -193,14 +193,14 @@ def _read(file: bytes) -> tuple[tuple[str, ...], Iterator[tuple[int, str, str, d
     fields = [(at, name) for at, name in enumerate(head) if name and at not in (id_at, name_at)]
     if len({name for _, name in fields}) < len(fields):
         raise _unreadable("Two columns have the same name.")
-    return tuple(name for _, name in fields), _lines(lines[1:], id_at, name_at, fields)
+    return tuple(name for _, name in fields), _lines(lines[1:], len(head), id_at, name_at, fields)
 
 
 def _lines(
-    lines: list[tuple[int, list[str]]], id_at: int, name_at: int, fields: list[tuple[int, str]]
+    lines: list[tuple[int, list[str]]], width: int, id_at: int, name_at: int, fields: list[tuple[int, str]]
 ) -> Iterator[tuple[int, str, str, dict[str, str]]]:
     for number, row in lines:
-        cells = [cell.strip() for cell in row] + [""] * (max(id_at, name_at, len(fields) + 2) + 1)
+        cells = [cell.strip() for cell in row] + [""] * width
         yield number, cells[id_at], cells[name_at], {name: cells[at] for at, name in fields}
 
 

@@ -334,8 +334,7 @@ def _keep_an_admin(session: Session, leaving: Membership) -> None:
         return
     others = (
         select(Membership)
-        .join(Membership.user)
-        .where(Membership.organization_id == leaving.organization_id, Membership.id != leaving.id, User.is_active)
+        .where(Membership.organization_id == leaving.organization_id, Membership.id != leaving.id)
         .options(joinedload(Membership.user), joinedload(Membership.role))
     )
     if not any(Permission.MEMBERS in other.permissions for other in session.scalars(others)):
@@ -367,7 +366,7 @@ def _hand_over(session: Session, actor: Actor, member: Membership, heir: str | N
     for webhook in session.scalars(query):
         if new_owner is not None:
             webhook.owner = new_owner
-            webhook.touch(now)
+            webhook.version += 1  # not `touch`: what is sent again stays as it was
             names = (member.user.name, new_owner.user.name)
             audit.record(session, actor, "webhook.given", webhook, {"owner": names})
         elif webhook.turn_off(Reason.OWNER_LEFT, actor.name, now):

@@ -199,6 +199,7 @@ def _set_password(email: str, new: str, field: str, address: str | None) -> int:
         if user is None:
             raise NotFound(f"Nobody here has the e-mail {email}.")
         user.password_hash = hashed
+        user.session_version += 1
         _record(session, user, "user.password_changed", address)
         return user.session_version
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import clock, logs
+from app import clock, crypto, logs
 from app.config import ASSETS, Settings
 from app.core.access import Permission
 from app.errors import AppError, Conflict, Invalid, NotFound, Refused, TooLarge, Unavailable
@@ -89,8 +88,8 @@ def is_api() -> bool:
 
 
 def _begin() -> None:
-    g.request_id = secrets.token_hex(4)
-    g.nonce = secrets.token_urlsafe(16)
+    g.request_id = crypto.new_token()[:8]
+    g.nonce = crypto.new_token()
 
 
 def csp_nonce() -> str:

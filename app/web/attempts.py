@@ -79,20 +79,28 @@ def _planned(view: DeliveryView, voice: Voice) -> list[Step]:
     row, moments = view.row, view.planned
     if not moments or not row.is_on or row.is_paused:
         return []
+    first = max(moments[0], row.shut_until)
+    late = max(0, max(first, voice.now_at) - moments[0])  # what waits moves everything after it
     number = row.attempt_count + 1
     steps = []
-    for index, at in enumerate(moments):
+    for index, due_at in enumerate(moments):
         is_last = index == len(moments) - 1
         if index >= MOST_PLANNED and not is_last:
             continue
-        is_exact = index == 0 and row.state is S.PENDING
-        time = voice.near(at) if is_exact else Markup("about {}").format(voice.near(at, precision="m"))
-        note = voice.left(at) if is_exact else ""
+        time, note = Markup("about {}").format(voice.near(due_at + late, precision="m")), Markup("")
+        if index == 0 and row.state is S.PENDING:
+            time, note = _next(first, row.shut_until, voice)
         if is_last and len(moments) > MOST_PLANNED + 1:
-            note = f"{len(moments) - MOST_PLANNED - 1} more before"
-        gives_up = ", the last" if is_last and len(moments) > 1 else ""
-        steps.append(Step(time, f"#{number + index}{gives_up}", note))
+            note = Markup("{} more before").format(len(moments) - MOST_PLANNED - 1)
+        the_last = ", the last" if is_last and len(moments) > 1 else ""
+        steps.append(Step(time, f"#{number + index}{the_last}", note))
     return steps
+
+
+def _next(at: int, shut_until: int, voice: Voice) -> tuple[Markup, Markup]:
+    if at <= voice.now_at:
+        return Markup("next"), Markup("as soon as there is room")
+    return voice.near(at), Markup("backing off") if at == shut_until else voice.left(at)
 
 
 def phases(attempt: AttemptView) -> list[tuple[str, str, float | None]]:

@@ -4,10 +4,42 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.web import deliveries, events, inboxes
+from app.web import (
+    account,
+    api_keys,
+    audit,
+    business_units,
+    companies,
+    deliveries,
+    event_types,
+    events,
+    inboxes,
+    members,
+    search,
+    settings,
+    setup,
+    sign_in,
+    start,
+    system,
+    webhook_editor,
+)
 
 PAGES: tuple[Blueprint, ...] = (
+    account.bp,
+    setup.bp,
+    sign_in.bp,
+    start.bp,
+    search.bp,
+    webhook_editor.bp,
     deliveries.bp,
     events.bp,
+    event_types.bp,
     inboxes.bp,
+    business_units.bp,
+    companies.bp,
+    members.bp,
+    api_keys.bp,
+    audit.bp,
+    settings.bp,
+    system.bp,
 )

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, render_template
 
-from app import __version__
 from app.core.redaction import MASK, redacted
 from app.delivery.installed import installed
 from app.delivery.transfer import CURL_VERSION
 from app.services import system
+from app.version import __version__
 from app.web import live, operator
 from app.web.filters import number
 

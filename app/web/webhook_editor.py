@@ -230,8 +230,8 @@ def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | Non
     except NotFound:
         facts["troubles"] = ["There is no event with this id, or you may not see it."]
     built = facts["built"]
-    facts["not_sent"] = words.reason(built.not_sent) if built and built.not_sent else None
-    facts["notes"] = _notes(form)
+    facts["not_sent"] = words.lowered(words.reason(built.not_sent)) if built and built.not_sent else None
+    facts["marks"] = _marks(form)
     return facts
 
 
@@ -259,7 +259,7 @@ def _demanded(wire: forms.Given) -> forms.Given:
     }
 
 
-def _notes(form: WebhookForm) -> dict[str, str]:
+def _marks(form: WebhookForm) -> dict[str, str]:
     """Where each mapped field went, by path in the body, for the marks beside the preview."""
     envelope = drafts.preset_named(form.preset).envelope if form.preset in installed().presets else None
     top, lifted = place_of_selection(envelope)

@@ -113,7 +113,7 @@ def _is_asked(view: WebhookView, asked: str, state: str) -> bool:
 def line_of(view: WebhookView, waiting: int, missed: int, tested: str | None = None) -> Line:
     """Return a webhook with its sentence, and how its test fared when one was sent."""
     view = replace(view, waiting=waiting)
-    sentence = words.webhook(view, voice(), missed=missed)
+    sentence = words.webhook(view, voice(), missed=missed or None)
     return Line(view, sentence, missed, is_own_inbox(view), _test(tested) if tested else None)
 
 

@@ -246,7 +246,8 @@ def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | Non
         case "retrying":
             return Markup("Attempt {} failed: {}.").format(of, cause)
         case "paused":
-            return Markup("{} It is sent on resume.").format(reason(R.WEBHOOK_PAUSED))
+            since = Markup(" since {}").format(voice.since(row.paused_at)) if row.paused_at is not None else ""
+            return Markup("Held{} because the webhook is paused. It is sent on resume.").format(since)
         case "delivered":
             assert row.finished_at is not None
             after = duration(max(0, row.finished_at - row.created_at))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pytest
 
 from app.core.access import Scope
@@ -35,7 +35,7 @@ class Api:
         }
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        data = body if isinstance(body, bytes) else None if body is None else orjson.dumps(body)
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body)
         return self.client.open(f"/api/v1{path}", method=method, data=data, headers=sent)
 
     def get(self, path: str, **headers: str) -> TestResponse:

@@ -205,57 +205,58 @@ def test_the_same_id_fifty_times_at_once_is_one_event(app, api, webhook):
 # --- what is refused
 
 
-@pytest.mark.parametrize(
-    ("member", "value"),
-    [
-        ("type", "job.deleted"),
-        ("type", "job.created\r\nX: 1"),
-        ("type", "*"),
-        ("type", ""),
-        ("type", 7),
-        ("type", None),
-        ("type", "t" * 200),
-        ("data", [1]),
-        ("data", "text"),
-        ("data", None),
-        ("id", "with.dot"),
-        ("id", "with/slash"),
-        ("id", "x" * 65),
-        ("id", ""),
-        ("id", "line\n"),
-        ("id", 5),
-        ("occurred_at", "yesterday"),
-        ("occurred_at", "2026-02-30T00:00:00Z"),
-        ("occurred_at", "2026-11-21"),
-        ("occurred_at", "1969-12-31T23:59:59Z"),
-        ("occurred_at", "9999-12-31T23:59:59-23:59"),
-        ("occurred_at", 1795251600),
-        ("resource.id", {"type": "job"}),
-        ("resource.id", {"type": "job", "id": 42}),
-        ("resource.type", {"type": "", "id": "42"}),
-        ("resource.more", {"type": "job", "id": "42", "more": 1}),
-        ("resource", "job"),
-        ("status", "a\u0000b"),
-        ("status", "x" * 201),
-        ("status", 1),
-        ("business_unit", "nowhere"),
-        ("public", "true"),
-        ("visible_to", "ada@acme.test"),
-        ("visible_to[1]", ["ada@acme.test", 3]),
-        ("visible_to", ["a@b"] * 1001),
-        ("context", []),
-        ("previous", 1),
-        ("visibility", "all"),
-    ],
-)
-def test_what_breaks_a_rule_is_refused_with_the_name_of_its_field(api, member, value):
-    name = member.partition(".")[0].partition("[")[0]
+BROKEN_RULES = [
+    ("type", "job.deleted"),
+    ("type", "job.created\r\nX: 1"),
+    ("type", "*"),
+    ("type", ""),
+    ("type", 7),
+    ("type", None),
+    ("type", "t" * 200),
+    ("data", [1]),
+    ("data", "text"),
+    ("data", None),
+    ("id", "with.dot"),
+    ("id", "with/slash"),
+    ("id", "x" * 65),
+    ("id", ""),
+    ("id", "line\n"),
+    ("id", 5),
+    ("occurred_at", "yesterday"),
+    ("occurred_at", "2026-02-30T00:00:00Z"),
+    ("occurred_at", "2026-11-21"),
+    ("occurred_at", "1969-12-31T23:59:59Z"),
+    ("occurred_at", "9999-12-31T23:59:59-23:59"),
+    ("occurred_at", 1795251600),
+    ("resource.id", {"type": "job"}),
+    ("resource.id", {"type": "job", "id": 42}),
+    ("resource.type", {"type": "", "id": "42"}),
+    ("resource.more", {"type": "job", "id": "42", "more": 1}),
+    ("resource", "job"),
+    ("status", "a\u0000b"),
+    ("status", "x" * 201),
+    ("status", 1),
+    ("business_unit", "nowhere"),
+    ("public", "true"),
+    ("visible_to", "ada@acme.test"),
+    ("visible_to[1]", ["ada@acme.test", 3]),
+    ("visible_to", ["a@b"] * 1001),
+    ("context", []),
+    ("previous", 1),
+    ("visibility", "all"),
+]
 
-    answer = api.post("/events", {**event(), name: value})
 
-    assert answer.status_code == 422, answer.json
-    assert [error["field"] for error in answer.json["errors"]] == [member]
-    assert answer.content_type == "application/problem+json"
+def test_what_breaks_a_rule_is_refused_with_the_name_of_its_field(api):
+    for member, value in BROKEN_RULES:
+        name = member.partition(".")[0].partition("[")[0]
+
+        answer = api.post("/events", {**event(), name: value})
+
+        assert answer.status_code == 422, (member, value, answer.json)
+        assert [error["field"] for error in answer.json["errors"]] == [member]
+        assert answer.content_type == "application/problem+json"
+    assert api.get("/events").json["items"] == []
 
 
 def test_every_problem_is_named_at_once(api):
@@ -276,29 +277,29 @@ def test_data_that_the_types_schema_rejects_is_refused(api, owner):
     assert answer.json["errors"][0]["field"].startswith("data")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b'{"a":1}x',
-        b"[]",
-        b'"{}"',
-        b"null",
-        b"\xef\xbb\xbf{}",
-        b'{"type":"job.created","data":{"a":NaN}}',
-        b'{"type":"job.created","data":{"a":"\xff"}}',
-        b'{"type":"job.created","data":{"a":"\\ud800"}}',
-        b'{"type":"job.created","data":' + b'{"a":' * 5_000 + b"1" + b"}" * 5_001,
-        b'{"type":"job.created","data":' + b'{"a":' * 101 + b"1" + b"}" * 102,
-        b'{"type":"job.created","data":{"a":01}}',
-    ],
-)
-def test_text_that_no_receiver_could_read_is_refused(api, body):
-    answer = api.post("/events", body)
+UNREADABLE = [
+    b"",
+    b"{",
+    b'{"a":1}x',
+    b"[]",
+    b'"{}"',
+    b"null",
+    b"\xef\xbb\xbf{}",
+    b'{"type":"job.created","data":{"a":NaN}}',
+    b'{"type":"job.created","data":{"a":"\xff"}}',
+    b'{"type":"job.created","data":{"a":"\\ud800"}}',
+    b'{"type":"job.created","data":' + b'{"a":' * 5_000 + b"1" + b"}" * 5_001,
+    b'{"type":"job.created","data":' + b'{"a":' * 101 + b"1" + b"}" * 102,
+    b'{"type":"job.created","data":{"a":01}}',
+]
 
-    assert answer.status_code == 422, answer.json
-    assert answer.json["detail"]
+
+def test_text_that_no_receiver_could_read_is_refused(api):
+    for body in UNREADABLE:
+        answer = api.post("/events", body)
+
+        assert answer.status_code == 422, (body[:60], answer.json)
+        assert answer.json["errors"][0]["message"]
 
 
 @pytest.mark.parametrize(

@@ -564,9 +564,9 @@ def what_one_answer_sets_changes_nothing_in_the_next_request(_: Certificates):
 
 @row(121)
 def a_closed_port_refuses(_: Certificates):
-    with Receiver() as receiver:
-        url = receiver.url
-    flight = yield post(url)
+    with socket.socket() as taken:  # bound, so that no other row gets the port, but not listening
+        taken.bind(("127.0.0.1", 0))
+        flight = yield post(f"http://127.0.0.1:{taken.getsockname()[1]}/")
     failed(flight, ErrorClass.REFUSED)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import statistics
@@ -156,6 +157,9 @@ def test_closing_is_quick_and_leaves_no_descriptor_open(egress: Egress, certific
         sender.close()
 
         assert time.monotonic() - began < 1
+        sender.wake()
+    del sender
+    gc.collect()
     _until(lambda: _descriptors() <= before)
 
 

@@ -98,7 +98,7 @@ def routing_version(organization):
 def webhook(public_id):
     with read() as session:
         found = session.scalars(select(Webhook).where(Webhook.public_id == public_id)).one()
-        return {name: getattr(found, name) for name in ("enabled", "off_reason", "owner_id", "version")}
+        return {name: getattr(found, name) for name in ("enabled", "off_reason", "owner_id", "version", "updated_at")}
 
 
 def actions():
@@ -290,12 +290,16 @@ class TestLeaving:
             assert "its owner, Max, left" in notice.body
         assert {"webhook.turned_off", "member.removed"} <= set(actions())
 
-    def test_webhooks_can_be_given_to_somebody_else(self, ada, max_, own_webhook):
+    def test_webhooks_can_be_given_to_somebody_else(self, ada, max_, own_webhook, clock):
         public_id = own_webhook(max_, "Warehouse")
+        before = webhook(public_id)
+        clock.advance(seconds=1)
 
         members.remove(ada.actor, max_.id, heir=ada.id)
 
         after = webhook(public_id)
+        assert after["version"] > before["version"], "who edits it would overwrite the new owner"
+        assert after["updated_at"] == before["updated_at"], "waiting deliveries would be shaped anew"
         assert (after["enabled"], after["owner_id"]) == (True, ada.actor.membership_id)
         with read() as session:
             assert session.scalars(select(Notification)).all() == []

@@ -109,7 +109,7 @@ class LogQuery(Listed):
     event: str | None = None
     event_type: list[str] | None = Field(None, max_length=100)
     state: list[State] | None = Field(
-        None, max_length=9, description="queued and retrying are pending; paused is pending at a paused webhook."
+        None, max_length=9, description="queued, retrying and paused (at a paused webhook) part what is pending."
     )
     response: list[str] | None = Field(
         None, max_length=100, description="2xx, 3xx, 4xx, 5xx, none, or a status such as 404: of the last attempt."

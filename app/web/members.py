@@ -1,0 +1,204 @@
+"""Members: the list, adding, role and business units, removing; and the page behind an invitation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from app.core.access import Permission
+from app.errors import Conflict, Invalid
+from app.services import business_units, invitations, members
+from app.web import needs, public
+from app.web.viewer import actor, begin_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from werkzeug.wrappers import Response
+
+    from app.services.members import MemberView
+
+bp = Blueprint("members", __name__)
+
+ROLE_WORDS = {
+    "Admin": "All of the organization; sees every event.",
+    "Developer": "Webhooks, Log History, bodies and the catalogue.",
+    "Support": "Reads Log History and events.",
+    "Member": "Nothing until given.",
+}
+
+
+@bp.get("/members")
+@needs(Permission.MEMBERS)
+def index() -> str:
+    """The list."""
+    return render_template("members/index.html", section="members", members=members.list_all(actor()))
+
+
+@bp.get("/members/new")
+@needs(Permission.MEMBERS)
+def new() -> str:
+    """The form."""
+    return _new({"role": "Member"}, {})
+
+
+@bp.post("/members/new")
+@needs(Permission.MEMBERS)
+def create() -> Response | tuple[str, int]:
+    """Add somebody; the next page has the link to send them."""
+    given: dict[str, Any] = {name: request.form.get(name, "").strip() for name in ("name", "email", "role")}
+    given["units"] = request.form.getlist("units")
+    try:
+        made = members.add(actor(), given["email"], name=given["name"], role=given["role"], units=given["units"])
+    except Invalid as error:
+        return _new(given, {problem.field: problem.message for problem in error.problems}), 422
+    except Conflict as error:
+        return _new(given, {"email": error.message}), 409
+    return redirect(url_for("members.show", public_id=made.id), 303)
+
+
+@bp.get("/members/<public_id>")
+@needs(Permission.MEMBERS)
+def show(public_id: str) -> str:
+    """One member: role, business units, webhooks; the invitation while there is no password."""
+    return _page(public_id)
+
+
+@bp.post("/members/<public_id>")
+@needs(Permission.MEMBERS)
+def save(public_id: str) -> Response | str | tuple[str, int]:
+    """Change role and business units; asks first when webhooks would hear of less."""
+    member = members.find(actor(), public_id)
+    role, units = request.form.get("role", member.role), request.form.getlist("units")
+    lost = _lost(member, role, units)
+    if lost and "sure" not in request.form:
+        return render_template(
+            "members/less.html",
+            section="members",
+            member=member,
+            lost=lost,
+            given={"role": role, "units": units},
+            action=url_for("members.save", public_id=public_id),
+            back=url_for("members.show", public_id=public_id),
+        )
+    try:
+        members.change(actor(), public_id, role=role, units=units)
+    except Invalid as error:
+        return _page(public_id, {problem.field: problem.message for problem in error.problems}), 422
+    except Conflict as error:
+        return _page(public_id, {"role": error.message}), 409
+    flash(f"{member.name} was changed.")
+    return redirect(url_for("members.show", public_id=public_id), 303)
+
+
+def _lost(member: MemberView, role: str, units: list[str]) -> list[str]:
+    """The business units whose events the member's webhooks would no longer get."""
+    sees_all = {each.name: each.sees_everything for each in members.list_roles(actor())}
+    if not member.webhooks or sees_all.get(role, False):
+        return []
+    all_units = [(unit.public_id, unit.name) for unit in business_units.list_all(actor())]
+    before = all_units if member.sees_everything else [(unit.id, unit.name) for unit in member.units]
+    return [name for unit, name in before if unit not in units]
+
+
+@bp.get("/members/<public_id>/remove")
+@needs(Permission.MEMBERS)
+def ask_remove(public_id: str) -> str:
+    """Ask who gets their webhooks."""
+    return _remove_page(public_id, "")
+
+
+@bp.post("/members/<public_id>/remove")
+@needs(Permission.MEMBERS)
+def remove(public_id: str) -> Response | tuple[str, int]:
+    """Remove a member."""
+    name = members.find(actor(), public_id).name
+    try:
+        members.remove(actor(), public_id, heir=request.form.get("heir") or None)
+    except Invalid as error:
+        return _remove_page(public_id, error.problems[0].message), 422
+    except Conflict as error:
+        return _remove_page(public_id, error.message), 409
+    flash(f"{name} was removed.")
+    return redirect(url_for("members.index"), 303)
+
+
+@bp.post("/members/<public_id>/activate")
+@needs(Permission.MEMBERS)
+def activate(public_id: str) -> Response:
+    """Let somebody sign in again."""
+    flash(f"{members.activate(actor(), public_id).name} can sign in again.")
+    return redirect(url_for("members.show", public_id=public_id), 303)
+
+
+def _remove_page(public_id: str, error: str) -> str:
+    member = members.find(actor(), public_id)
+    may_own = {role.name for role in members.list_roles(actor()) if Permission.WEBHOOKS in role.permissions}
+    heirs = [
+        (each.id, each.name) for each in members.list_all(actor()) if each.role in may_own and each.id != member.id
+    ]
+    return render_template(
+        "members/remove.html",
+        section="members",
+        member=member,
+        heirs=heirs,
+        error=error,
+        action=url_for("members.remove", public_id=public_id),
+        back=url_for("members.show", public_id=public_id),
+    )
+
+
+def _page(public_id: str, errors: Mapping[str, str] | None = None) -> str:
+    member = members.find(actor(), public_id)
+    is_invited = member.is_active and not member.has_password
+    return render_template(
+        "members/show.html",
+        section="members",
+        member=member,
+        link=invitations.link_for(actor(), public_id) if is_invited else "",
+        errors=errors or {},
+        **_offered(),
+    )
+
+
+def _new(given: Mapping[str, Any], errors: Mapping[str, str]) -> str:
+    return render_template("members/new.html", section="members", given=given, errors=errors, **_offered())
+
+
+def _offered() -> dict[str, Any]:
+    """The roles and units to choose from."""
+    roles = [(role.name, role.name, ROLE_WORDS.get(role.name, "")) for role in members.list_roles(actor())]
+    return {"roles": roles, "units": [(unit.public_id, unit.name) for unit in business_units.list_all(actor())]}
+
+
+# --- behind the link
+
+
+@bp.get("/invite/<token>")
+@public
+def invited(token: str) -> str | tuple[str, int]:
+    """Ask for a password, or say that the link is over."""
+    return _invitation(token, {})
+
+
+@bp.post("/invite/<token>")
+@public
+def accept(token: str) -> Response | str | tuple[str, int]:
+    """Set the password and sign in."""
+    try:
+        begin_session(invitations.accept(token, request.form.get("password", "")))
+    except Invalid as error:
+        return _invitation(token, {problem.field: problem.message for problem in error.problems}, 422)
+    except Conflict:
+        return _invitation(token, {})
+    return redirect(url_for("start.home"), 303)
+
+
+def _invitation(token: str, errors: Mapping[str, str], code: int = 200) -> tuple[str, int]:
+    try:
+        found = invitations.find(token)
+    except Conflict as error:
+        return render_template("members/over.html", words=error.message), 409
+    return render_template("members/invited.html", token=token, found=found, errors=errors), code

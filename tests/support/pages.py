@@ -1,0 +1,51 @@
+"""A person at the pages: signs in, looks, and presses buttons as a browser without script would."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+class Person:
+    """Somebody with a browser of their own."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self._client = client
+        self._token = ""
+
+    def sign_in(self, email: str, password: str) -> TestResponse:
+        """Sign in by the form."""
+        self.look("/login")
+        answer = self.press("/login", email=email, password=password)
+        if answer.status_code == 303:
+            self.look("/account")
+        return answer
+
+    def look(self, path: str, **headers: str) -> TestResponse:
+        """Open a page; keep its token for the next form."""
+        answer = self._client.get(path, headers=headers)
+        found = _TOKEN.search(answer.text)
+        self._token = found[1] if found else self._token
+        return answer
+
+    def press(self, path: str, **fields: Any) -> TestResponse:
+        """Send a form; a name with __ for a dot; a list sends its name several times."""
+        data = {name.replace("__", "."): value for name, value in fields.items()}
+        return self._client.post(path, data={"csrf_token": self._token, **data})
+
+    def press_in_place(self, path: str, **fields: Any) -> TestResponse:
+        """Send a form as htmx does, for a part of the page."""
+        data = {"csrf_token": self._token, **{name.replace("__", "."): value for name, value in fields.items()}}
+        return self._client.post(path, data=data, headers={"HX-Request": "true"})
+
+
+def words(answer: TestResponse) -> str:
+    """The text of a page, without tags, each run of blanks one blank."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
