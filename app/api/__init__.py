@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.api import business_units, companies, deliveries, document, event_types, events, health, problems, webhooks
+from app.api.auth import PagesHaveSessions
 from app.api.problems import Problem, refuse_invalid
 from app.extensions import csrf
 
@@ -23,4 +24,5 @@ def register(app: OpenAPI) -> None:
         app.register_api(noun.calls)
     app.register_blueprint(health.bp)
     document.describe(app)
+    app.session_interface = PagesHaveSessions()
     problems.answer_errors_under(app, "/api/")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import g, request
+from flask import Flask, Request, g, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.utils import parse_rule
 from pydantic import BaseModel, ValidationError
@@ -20,6 +21,9 @@ from app.errors import AppError, NotFound, Refused
 from app.services import api_keys
 from app.services.api_keys import KeyHolder
 from app.services.scope import Actor
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 SECURITY = "api_key"
 View = TypeVar("View", bound=Callable[..., Any])
@@ -106,7 +110,7 @@ class Calls(APIBlueprint):
             wanted = " or ".join(call.scopes) if call else "one that nobody has"
             raise Refused(f"This key lacks the scope for that: {wanted}.")
         g.api_actor = holder.actor(request.remote_addr)
-        _refuse_nul()
+        _refuse_nul(request.environ)
         if call.reads_model:
             bodies.check_object()
 
@@ -116,11 +120,11 @@ def _problem_response(status: int) -> dict[str, Any]:
     return {"description": _PROBLEMS[status], "content": {"application/problem+json": {"schema": schema}}}
 
 
-def _refuse_nul() -> None:
+def _refuse_nul(environ: WSGIEnvironment) -> None:
     """No database keeps U+0000 in a text, so nothing is found by it."""
-    if "\0" in request.environ.get("PATH_INFO", ""):
+    if "\0" in environ.get("PATH_INFO", ""):
         raise NotFound
-    if "%00" in request.environ.get("QUERY_STRING", ""):
+    if "%00" in environ.get("QUERY_STRING", ""):
         raise BadRequest("The address contains the character U+0000.")
 
 
@@ -157,3 +161,13 @@ def documented(**models: type[BaseModel]) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+class PagesHaveSessions(SecureCookieSessionInterface):
+    """Sessions for pages alone: a call of the API looks at no cookie, so none is opened for it, and none is set."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the request's session; for the API one that is empty and can't be written."""
+        if request.path.startswith("/api/"):
+            return self.make_null_session(app)
+        return super().open_session(app, request)

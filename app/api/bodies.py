@@ -23,24 +23,44 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def read_bytes(limit: int) -> bytes:
     """Return the body as it was sent. Raises 415 for anything but plain JSON, 413 for more than `limit` bytes."""
+    _check_kind()
+    return _read(limit)
+
+
+def take_bytes(limit: int) -> bytes:
+    """Return the same straight from the server, for publishing; the request itself doesn't have the body then."""
+    _check_kind()
+    environ = request.environ
+    length = environ.get("CONTENT_LENGTH", "")
+    if not length.isdecimal():
+        return _read(limit)
+    if len(length) > 9 or int(length) > limit:
+        raise _too_large(limit)
+    body: bytes = environ["wsgi.input"].read(int(length))
+    return body
+
+
+def _check_kind() -> None:
     environ = request.environ
     if environ.get("CONTENT_TYPE") != _JSON and not _is_json():
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body without a Content-Encoding.")
-    body = _read(limit)
-    if len(body) > limit:
-        raise TooLarge(f"The body is larger than {limit >> 10} KiB.")
-    return body
 
 
 def _read(limit: int) -> bytes:
-    """Return the body; of one that is too large, at most one byte more than `limit`, so that it shows."""
-    request.max_content_length = limit + 1  # without a length Werkzeug cuts at the limit and says nothing
+    request.max_content_length = limit + 1  # without a length Werkzeug cuts there and says nothing
     try:
-        return request.get_data()
+        body = request.get_data()
     except RequestEntityTooLarge:
-        raise TooLarge(f"The body is larger than {limit >> 10} KiB.") from None
+        raise _too_large(limit) from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit >> 10} KiB.")
 
 
 def _is_json() -> bool:

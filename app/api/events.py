@@ -25,7 +25,7 @@ _KEY = "HTTP_IDEMPOTENCY_KEY"
 @documented(header=schemas.PublishHeader, body=schemas.PublishEvent)
 def publish() -> Response:
     """Publish one event. With an id, or an Idempotency-Key, the same can be sent again without harm."""
-    body = bodies.read_bytes(posted.LARGEST)
+    body = bodies.take_bytes(posted.LARGEST)
     event = posted.read_event(body, request.environ.get(_KEY))
     stored = events.publish(actor(), event, clock.now())
     assert isinstance(stored, Stored)  # a refusal is raised
@@ -38,7 +38,7 @@ def publish_batch() -> Response:
     """Publish up to 1,000 events. The good ones are kept whatever the others are; one result each, in order."""
     if _KEY in request.environ:
         raise Invalid([Problem("Idempotency-Key", "In a batch, each event has an id of its own.")])
-    batch = posted.read_batch(bodies.read_bytes(posted.LARGEST_BATCH))
+    batch = posted.read_batch(bodies.take_bytes(posted.LARGEST_BATCH))
     answers = events.publish_batch(actor(), batch, clock.now())
     return bodies.answer({"results": [_result(each) for each in answers]}, 202)
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "init": ("app.cli.admin", "Make the first organization, its admin and an API key."),
     "create-admin": ("app.cli.admin", "Make another admin."),
     "create-api-key": ("app.cli.admin", "Make an API key."),
+    "install-pack": ("app.cli.admin", "Install an event pack, or bring an installed one up to date."),
     "reset-password": ("app.cli.admin", "Set somebody's password."),
     "migrate": ("app.cli.admin", "Bring the database's schema to this version."),
     "backup": ("app.cli.backup", "Copy the database and its key into one file, while the server runs."),

@@ -81,6 +81,20 @@ def create_api_key(
     _tell(answer, f"API key {name}, shown this once: {made.key}", as_json=as_json)
 
 
+@click.command("install-pack")
+@click.argument("name")
+@of_organization
+@as_json
+def install_pack(name: str, organization: str | None, as_json: bool) -> None:
+    """Install the event pack NAME, or bring an installed one up to date; also while the server runs."""
+    with application():
+        from app.services import event_types, organizations
+
+        added = event_types.install(organizations.system_of(organization), name)
+    types = "1 event type was" if added == 1 else f"{added} event types were"
+    _tell({"name": name, "added": added}, f"The event pack {name} is installed: {types} added.", as_json=as_json)
+
+
 @click.command("reset-password")
 @click.option("--email", required=True, help="Whose password.")
 @_password_file("--password-file")

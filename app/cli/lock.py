@@ -10,7 +10,6 @@ from app.errors import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 FILE = "postroom.lock"
 
@@ -29,9 +28,7 @@ class Lock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

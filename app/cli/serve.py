@@ -132,7 +132,8 @@ class _Process:
             raise click.ClickException(f"POSTROOM_CA_FILE: {ca_file} can't be read.")
         base = installed().base
         own = (base.host, base.port) if base else None
-        sender = Sender(Egress(installed().allowed, ca_file, own), seats=self._settings.concurrency)
+        egress = Egress(installed().allowed, ca_file, own, listening=frozenset({self._settings.port}))
+        sender = Sender(egress, seats=self._settings.concurrency)
         resolver = Resolver(local_names=bool(installed().allowed.networks), on_ready=sender.wake)
         engine = new_engine(worker_name, sender, resolver)
         clockwork = Clockwork(engine, context, self._die)

@@ -106,6 +106,8 @@ class Template:
     """Members of the selection that are placed on their own and therefore leave it."""
     uses_attempt: bool
     """Whether the body tells the attempt's second, so that each retry has a body of its own."""
+    is_shared: bool
+    """Whether every webhook with this envelope gets the same body for an event."""
 
     def fill(self, facts: EventFacts, selection: bytes, attempt_at: int) -> bytes:
         """Return the envelope as JSON around `selection`, a JSON object, which goes in unparsed."""
@@ -147,7 +149,8 @@ def compile_envelope(members: Mapping[str, object]) -> Template:
     used: set[str] = set()
     node = _object(members, "", used)
     lifts = sorted(name.removeprefix("selection.") for name in used if name.startswith("selection."))
-    return Template(node, tuple(members), tuple(lifts), "attempt.seconds" in used)
+    is_shared = used.isdisjoint({"attempt.seconds", "webhook.id", "delivery.id"})
+    return Template(node, tuple(members), tuple(lifts), "attempt.seconds" in used, is_shared)
 
 
 def compile_text(source: str) -> TextTemplate:

@@ -50,6 +50,11 @@ class Shape:
     envelope: Template | None = None
     content_type: ContentType = ContentType.JSON
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether webhooks with this shape get the same body for an event."""
+        return self.envelope is None or self.envelope.is_shared
+
 
 class ShapeError(ValueError):
     """A body can't be made: `step` is where (mapping, headers, encode), `path` the field, `message` for a person."""

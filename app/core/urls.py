@@ -18,6 +18,10 @@ LONGEST_HOST = 253
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _ENTER = "Enter a URL, for example https://example.com/webhook."
+_HTTPS_ONLY = (
+    "Use https://: what is sent to http:// addresses can be read on the way, so this server doesn't send to them. "
+    "The operator can allow it with POSTROOM_HTTPS_ONLY=false."
+)
 _BY_OPERATOR = "The operator can allow it in System ▸ Network."
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -103,7 +107,7 @@ def problems(url: Url, allowed: Allowed, https_only: bool) -> list[str]:
     """Return what speaks against sending to this URL, before its name is looked up; empty when nothing does."""
     found = []
     if https_only and not url.is_https:
-        found.append("Use https://. This server doesn't send to http:// addresses.")
+        found.append(_HTTPS_ONLY)
     port_rule = port_refusal(url.port, allowed)
     if port_rule is not None:
         found.append(f"{url.port} is {port_rule} and blocked. {_BY_OPERATOR}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app import clock, logs
 from app.core import fairness
 from app.core.fairness import Line
-from app.core.outcome import Result, judge
+from app.core.outcome import Facts, Result, judge
 from app.core.shaping import EventFacts, ShapeError
 from app.core.states import ErrorClass, Outcome
 from app.database import is_sqlite, is_unavailable
@@ -73,6 +73,7 @@ class Engine:
         self._in_hand = 0
         self._flights: dict[int, Flight] = {}
         self._judged: list[Judged] = []
+        self._bodies: dict[tuple[int, int], tuple[bytes, SentBodyRow]] = {}
         self._judged_since = 0.0
         self._held_until: dict[int, int] = {}
         self._not_before: dict[int, float] = {}
@@ -168,6 +169,7 @@ class Engine:
         """Claim a batch, fairly, and load what it needs."""
         now = clock.now()
         self._more = False
+        self._bodies.clear()
         try:
             claims = self._claim_special(now) + self._claim_shares(now)
             self._load(claims)
@@ -299,13 +301,13 @@ class Engine:
     def _dial(self, held: InHand, kept: DeliverySettings, host: Host, answer: Answer, now: int) -> None:
         facts = self._facts(held, kept)
         try:
-            body = self._body(held, facts, kept, now)
+            body, as_kept = self._body(held, facts, kept, now)
             request = build.request_of(facts, kept, body, now, fresh=held.claim.number > 1)
         except ShapeError as error:
             self._end_unsent(held, kept, _shape_failed(error, now))
             return
         key = held.claim.id
-        self._flights[key] = Flight(held, kept, request, build.sent_body(held.event, body), host)
+        self._flights[key] = Flight(held, kept, request, as_kept, host)
         self.seats.sit(held.claim.webhook_id, host, is_retry=held.claim.number > 1)
         self.sender.start(key, request, answer)
 
@@ -313,11 +315,21 @@ class Engine:
         is_test = held.claim.kind == "test"
         return build.facts_of(held.event, held.around, kept, held.claim.public_id, is_test=is_test)
 
-    def _body(self, held: InHand, facts: EventFacts, kept: DeliverySettings, now: int) -> bytes:
-        """The bytes that were sent before, unless the webhook was edited since; else newly shaped ones."""
+    def _body(self, held: InHand, facts: EventFacts, kept: DeliverySettings, now: int) -> tuple[bytes, SentBodyRow]:
+        """The bytes that were sent before, unless the webhook was edited since; else newly shaped ones.
+
+        Webhooks that shape alike share the body of an event for as long as a batch lasts.
+        """
         if held.sent is not None and kept.edited_at < held.sent.started_at:
-            return held.sent.body
-        return build.body_of(facts, kept, now)
+            return held.sent.body, build.sent_body(held.event, held.sent.body)
+        key = (held.event.id, id(kept.shape))
+        found = self._bodies.get(key)
+        if found is None:
+            body = build.body_of(facts, kept, now)
+            found = body, build.sent_body(held.event, body)
+            if kept.shape.is_shared:
+                self._bodies[key] = found
+        return found
 
     def _drop(self, line: deque[InHand]) -> None:
         line.popleft()
@@ -331,11 +343,11 @@ class Engine:
 
     # --- collect and record
 
-    def _collect(self, key: int, facts: object) -> None:
+    def _collect(self, key: int, facts: Facts) -> None:
         """Judge an answer and free its seat at once, before anything is written."""
         flight = self._flights.pop(key)
         claim = flight.held.claim
-        result = judge(facts, flight.request.url, flight.settings.success_codes, clock.now())  # type: ignore[arg-type]
+        result = judge(facts, flight.request.url, flight.settings.success_codes, clock.now())
         self.seats.leave(claim.webhook_id, flight.host, is_retry=claim.number > 1)
         if claim.kind != "test":
             self.seats.learn(
@@ -345,6 +357,8 @@ class Engine:
                 answered=result.status is not None,
                 duration_ms=int(result.timings.total_ms),
             )
+        if facts.local is not None:
+            logs.trouble("a request could not be made for a cause of our own", cause=facts.local)
         if result.free and result.outcome is Outcome.INTERRUPTED:
             self._no_take_before = time.monotonic() + OUR_FAULT_PAUSE_S
         self._keep(flight.held, flight.settings, result, flight.request, flight.body)
@@ -395,9 +409,7 @@ def roll_sixteenth() -> int:
     return secrets.randbelow(16)
 
 
-def new_engine(
-    worker: str, sender: Sender, resolver: Resolver, roll: Callable[[], int] = roll_sixteenth
-) -> Engine:
+def new_engine(worker: str, sender: Sender, resolver: Resolver, roll: Callable[[], int] = roll_sixteenth) -> Engine:
     """Return an engine with this installation's seats; on SQLite all leases are dead now and are released.
 
     So are the lanes: nobody is left who could serve them.

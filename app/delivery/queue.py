@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     Connection,
     Insert,
+    Select,
     and_,
     bindparam,
     func,
@@ -44,6 +45,7 @@ SENDING = text("delivery.state = 'sending'")
 BY_HAND = text("delivery.by_hand")
 SUSPECT = text("delivery.interruptions >= 2")
 NO_SUSPECT = text("delivery.interruptions < 2")
+UNDELIVERED = text("delivery.state IN ('failed', 'pending', 'sending')")
 
 MOST_INTERRUPTIONS = 3
 AFTER_SECOND_INTERRUPTION_MS = 10_000
@@ -536,8 +538,7 @@ def cancel_waiting(webhook_id: int, reason: Reason, detail: str | None, now: int
     canceled = 0
     while True:
         with write() as session:
-            query = select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, PENDING)
-            ids = session.scalars(query.limit(SLICE)).all()
+            ids = session.scalars(_pending_of(webhook_id).limit(SLICE)).all()
             canceled += len(cancel(session, ids, reason, detail, now)) if ids else 0
         if len(ids) < SLICE:
             return canceled
@@ -577,9 +578,15 @@ def requeue(session: Session, ids: Iterable[int], now: int) -> set[int]:
 # --- looking
 
 
+def _pending_of(webhook_id: int) -> Select[int]:
+    """What waits for a webhook. In the order of the index, or SQLite goes through all that ever was sent to it."""
+    query = select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, PENDING)
+    return query.order_by(delivery.c.next_attempt_at, delivery.c.id)
+
+
 def count_pending(session: Session, webhook_id: int) -> int:
     """Return how many deliveries wait for a webhook, counting no further than 10,000."""
-    waiting_ones = select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, PENDING).limit(10_000)
+    waiting_ones = _pending_of(webhook_id).limit(10_000)
     return session.scalar(select(func.count()).select_from(waiting_ones.subquery())) or 0
 
 

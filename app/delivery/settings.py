@@ -6,6 +6,7 @@ import base64
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 from sqlalchemy import select
@@ -139,13 +140,15 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
         blocked=blocked,
         own_inbox=url is not None and surroundings.is_own_inbox(url),
         preset=preset,
-        shape=Shape(
-            data_mode=webhook.data_mode,
-            extra_fields=tuple(webhook.extra_fields),
-            field_mapping=tuple((str(field), target) for field, target in webhook.field_mapping),
-            only_mapped_fields=webhook.only_mapped_fields,
-            envelope=preset.envelope,
-            content_type=webhook.content_type,
+        shape=_one_of_a_kind(
+            Shape(
+                data_mode=webhook.data_mode,
+                extra_fields=tuple(webhook.extra_fields),
+                field_mapping=tuple((str(field), target) for field, target in webhook.field_mapping),
+                only_mapped_fields=webhook.only_mapped_fields,
+                envelope=preset.envelope,
+                content_type=webhook.content_type,
+            )
         ),
         scheme=surroundings.schemes[webhook.scheme] if webhook.scheme else None,
         signature_header=webhook.signature_header,
@@ -162,6 +165,12 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
         client_certificate=webhook.client_certificate.encode() if webhook.client_certificate else None,
         secret_headers=SECRET_HEADERS | ({signs_in[0].lower()} if signs_in else frozenset()),
     )
+
+
+@lru_cache(4096)
+def _one_of_a_kind(shape: Shape) -> Shape:
+    """Webhooks that shape alike hold the same object, so that what is made for one can be known to fit another."""
+    return shape
 
 
 def _address(text: str, preset: Preset) -> tuple[Url | None, str | None]:

@@ -100,7 +100,7 @@ def overview(actor: Actor) -> list[Listed]:
 
 def _counted(session: Session, column: Any, units: list[Unit]) -> dict[int, int]:
     query = select(column, func.count()).where(column.in_([unit.row_id for unit in units])).group_by(column)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def put(actor: Actor, external_id: str, name: str) -> tuple[Unit, bool]:

@@ -86,7 +86,7 @@ def _choices_of(kind: EventType) -> list[TypeChoice]:
     return found
 
 
-def _members(actor: Actor) -> Select[tuple[Membership]]:
+def _members(actor: Actor) -> Select[Membership]:
     query = (
         select(Membership)
         .join(User, User.id == Membership.user_id)

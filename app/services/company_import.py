@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
 from app import clock, ids
 from app.core.access import Permission
 from app.database import read, write
@@ -119,7 +117,7 @@ def _companies(session: Session, actor: Actor) -> dict[str, Company]:
 def _judged(session: Session, actor: Actor, home: BusinessUnit, file: bytes) -> Import:
     columns, lines = _read(file)
     here = _companies(session, actor)
-    units = dict(session.execute(select(BusinessUnit.id, BusinessUnit.name)).tuples().all())
+    units = {unit.id: unit.name for unit in session.scalars(for_org(session, actor, BusinessUnit).query())}
     rows: list[Row] = []
     seen: dict[str, int] = {}
     for line, external_id, name, cells in lines:

@@ -12,7 +12,7 @@ from app.core import cursors
 from app.core.access import Permission
 from app.core.outcome import Timings
 from app.core.retry import RetryPolicy
-from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.core.states import UNDELIVERED, DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.database import read, write
 from app.delivery import bell, queue
 from app.errors import Conflict, Invalid, NotFound, Problem
@@ -40,6 +40,7 @@ DISPLAYED = {
     "retrying": and_(Delivery.state == S.PENDING, ~Webhook.paused, _TRIED),
     "paused": and_(Delivery.state == S.PENDING, Webhook.paused),
 }
+_UNDELIVERED = UNDELIVERED | DISPLAYED.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,8 @@ def _filters(asked: LogQuery) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [_in_period(asked), *_of_what(asked)]
     if asked.state:
         found.append(or_(*[_in_state(state) for state in asked.state]))
+        if _UNDELIVERED.issuperset(asked.state):
+            found.append(queue.UNDELIVERED)
     elif not asked.skipped:
         found.append(Delivery.state != S.SKIPPED)
     if asked.response:
@@ -565,7 +568,8 @@ def _ahead(row: DeliveryRow) -> int:
     at, row_id = row.next_attempt_at or 0, cursors.decode(row.cursor)[1]
     before = or_(Delivery.next_attempt_at < at, and_(Delivery.next_attempt_at == at, Delivery.id < row_id))
     webhook = select(Webhook.id).where(Webhook.public_id == row.webhook).scalar_subquery()
-    query = select(Delivery.id).where(Delivery.webhook_id == webhook, Delivery.state == S.PENDING, before)
+    query = select(Delivery.id).where(Delivery.webhook_id == webhook, queue.PENDING, before)
+    query = query.order_by(Delivery.next_attempt_at)  # the order of the index, or SQLite goes through its whole log
     with read() as session:
         return session.scalar(select(func.count()).select_from(query.limit(COUNTED).subquery())) or 0
 

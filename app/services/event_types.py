@@ -101,6 +101,7 @@ def edit(actor: Actor, name: str, values: Mapping[str, Any]) -> EventType:
             setattr(kind, field, values[field])
         audit.record(session, actor, "event_type.edited", _Named(name, name))
         routing.bump(session, actor.organization_id)
+    routing.forget_all()  # publishing looks there first, and would hold the next event against the old schema
     return find(actor, name)
 
 
@@ -128,6 +129,7 @@ def install(actor: Actor, pack_name: str) -> int:
             _fill(kind, item, titles.get(item.kind, item.kind), pack.name)
         audit.record(session, actor, "event_pack.installed", _Named(pack.name, pack.title), {"added": (None, added)})
         routing.bump(session, actor.organization_id)
+    routing.forget_all()  # as above
     return added
 
 

@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.exc import OperationalError as NoTable
 
 from app import clock, disk, schema
-from app.core.states import DeliveryState
 from app.database import StorageBroken, is_sqlite, read, write
+from app.delivery import queue
 from app.delivery.installed import installed
 from app.errors import Unavailable
 from app.models import Delivery, Installation, Webhook, Worker
@@ -179,7 +179,7 @@ def list_workers() -> list[WorkerView]:
 
 def queue_state() -> QueueState:
     """Return what waits and what is under way, over all organizations."""
-    pending, sending = Delivery.state == DeliveryState.PENDING, Delivery.state == DeliveryState.SENDING
+    pending, sending = queue.PENDING, queue.SENDING
     oldest = (  # one step into the index a webhook, instead of all that waits
         select(func.min(Delivery.next_attempt_at))
         .where(Delivery.webhook_id == Webhook.id, pending)

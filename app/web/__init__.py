@@ -89,11 +89,12 @@ def is_api() -> bool:
 
 def _begin() -> None:
     g.request_id = crypto.new_token()[:8]
-    g.nonce = crypto.new_token()
 
 
 def csp_nonce() -> str:
-    """The nonce of this response's scripts."""
+    """The nonce of this response's scripts. Made when first asked for: a refused token never reaches `_begin`."""
+    if "nonce" not in g:
+        g.nonce = crypto.new_token()
     nonce: str = g.nonce
     return nonce
 
@@ -117,12 +118,15 @@ def asset(name: str) -> str:
 def _context() -> dict[str, Any]:
     if is_api():
         return {}
-    from app.services import webhooks
+    from app.services import notifications, webhooks
 
     actor = load_actor()
     shown: Viewer | None = viewer() if actor is not None else None
-    attention = webhooks.count_needing_attention(actor) if actor is not None and actor.may(Permission.WEBHOOKS) else 0
-    return {"viewer": shown, "attention": attention, "now_at": clock.now(), "section": ""}
+    attention, notice = 0, None
+    if actor is not None and actor.may(Permission.WEBHOOKS):
+        attention = webhooks.count_needing_attention(actor)
+        notice = None if is_fragment() else notifications.newest(actor)
+    return {"viewer": shown, "attention": attention, "notice": notice, "now_at": clock.now(), "section": ""}
 
 
 def _check_access(app: Flask) -> BaseResponse | None:

@@ -142,9 +142,11 @@ def shown(settings: Mapping[str, Any], *, version: int | None = None, asks_units
 
 def read(posted: MultiDict[str, str], stored: frozenset[str] = frozenset()) -> WebhookForm:
     """Return the form as it was posted. `stored`: the secrets that the webhook has already."""
+    texts: dict[str, Any] = {name: posted.get(name, "").strip() for name in _TEXTS}
     return WebhookForm(
-        **{name: posted.get(name, "").strip() for name in _TEXTS},
-        **{name: _items(posted.getlist(name)) for name in ("events", "units")},
+        **texts,
+        events=_items(posted.getlist("events")),
+        units=_items(posted.getlist("units")),
         patterns=_items([*posted.getlist("patterns"), posted.get("new_pattern", "")]),
         extra_fields=_items([*posted.getlist("extra_fields"), *posted.get("new_field", "").split(",")]),
         only_mapped_fields="only_mapped_fields" in posted,

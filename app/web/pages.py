@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import TYPE_CHECKING
 
 from app.web import (
     account,
@@ -15,6 +15,7 @@ from app.web import (
     events,
     inboxes,
     members,
+    notifications,
     search,
     settings,
     setup,
@@ -23,6 +24,9 @@ from app.web import (
     system,
     webhook_editor,
 )
+
+if TYPE_CHECKING:
+    from flask import Blueprint
 
 PAGES: tuple[Blueprint, ...] = (
     account.bp,
@@ -40,6 +44,7 @@ PAGES: tuple[Blueprint, ...] = (
     members.bp,
     api_keys.bp,
     audit.bp,
+    notifications.bp,
     settings.bp,
     system.bp,
 )

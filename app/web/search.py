@@ -34,7 +34,9 @@ def index() -> str | Response:
     target = _jump(asked)
     if target is not None:
         return redirect(target)
-    return render_template("search/index.html", asked=asked, hooks=_webhooks(asked.lower()), types=_types(asked.lower()))
+    return render_template(
+        "search/index.html", asked=asked, hooks=_webhooks(asked.lower()), types=_types(asked.lower())
+    )
 
 
 def _jump(asked: str) -> str | None:
@@ -56,7 +58,11 @@ def _webhooks(asked: str) -> list[tuple[str, str, str]]:
     """Id, name and URL of the webhooks in whose name or URL the words stand."""
     if not asked or not actor().may(Permission.WEBHOOKS):
         return []
-    found = [view for view in webhooks.list_all(actor()) if asked in f"{view.settings['name']}\n{view.settings['url']}".lower()]
+    found = [
+        view
+        for view in webhooks.list_all(actor())
+        if asked in f"{view.settings['name']}\n{view.settings['url']}".lower()
+    ]
     return [(view.id, view.settings["name"], view.settings["url"]) for view in found[:MOST_SHOWN]]
 
 

@@ -74,7 +74,7 @@ def _options(settings: Settings) -> Iterator[tuple[str, str, str]]:
         value = getattr(settings, field.name)
         if isinstance(value, tuple):
             value = ", ".join(map(str, value))
-        text = "" if value is None else str(value)
+        text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
         if field.metadata["secret"] and text:
             text = redacted(text) if "://" in text else MASK
         yield field.metadata["name"], text, field.metadata["help"]

@@ -19,7 +19,8 @@ from app.services.deliveries import page as log_page
 from app.services.url_check import Checked, Level
 from app.web import forms, is_fragment, needs, once, words
 from app.web.viewer import actor
-from app.web.webhooks import bp, line_of
+from app.web.webhooks import bp as bp
+from app.web.webhooks import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,8 +57,8 @@ PATHS_SHOWN = 200
 @bp.get("/webhooks/new")
 @needs(Permission.WEBHOOKS)
 def new() -> str:
-    """The form of a new webhook; `from` copies one, `preset` and `url` fill in."""
-    copied = request.args.get("from")
+    """The form of a new webhook; `copy` (or `from`) names one to copy, `preset` and `url` fill in."""
+    copied = request.args.get("copy") or request.args.get("from")
     if copied:
         settings = webhooks.find(actor(), copied).settings
         form = forms.shown({**settings, "name": f"{settings['name']} (copy)", "client_certificate": None})
@@ -273,15 +274,16 @@ def place_of_selection(envelope: Template | None) -> tuple[str, str]:
     """Return the path of the selection in a body, with a dot after it unless it is the body, and that of companies."""
     if envelope is None:
         return "", COMPANIES
-    probe = EventFacts(**dict.fromkeys(("id", "type", "organization_id", "webhook_id", "delivery_id"), ""), **_MOMENT)
-    body = orjson.loads(envelope.fill(probe, b'{"%s":[],"":0}' % COMPANIES.encode(), 0))
+    body = orjson.loads(envelope.fill(_PROBE, b'{"%s":[],"":0}' % COMPANIES.encode(), 0))
     found = dict(_members(body, ""))
     top = next((path for path, value in found.items() if isinstance(value, dict) and "" in value), "")
     companies = next((path for path in found if path.rpartition(".")[2] == COMPANIES), COMPANIES)
     return f"{top}." if top else "", companies
 
 
-_MOMENT: dict[str, Any] = {"created_at": 0, "occurred_at": 0, "data": b"{}"}
+_PROBE = EventFacts(
+    id="", type="", created_at=0, occurred_at=0, data=b"{}", organization_id="", webhook_id="", delivery_id=""
+)
 
 
 def _members(value: Any, at: str) -> Iterator[tuple[str, Any]]:

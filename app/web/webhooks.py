@@ -320,7 +320,7 @@ def _test_page(public_id: str, errors: dict[str, str]) -> str:
 @needs(Permission.WEBHOOKS)
 def duplicate(public_id: str) -> BaseResponse:
     """Open the form of a new webhook with these settings; secrets are not copied."""
-    return redirect(url_for(".new", **{"from": public_id}), 303)
+    return redirect(url_for(".new", copy=public_id), 303)
 
 
 @bp.get("/webhooks/<public_id>/delete")

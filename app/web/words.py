@@ -326,7 +326,9 @@ def _not_sent(told: Explanation, voice: Voice, event_type: str, unit: str | None
 
 def lowered(sentence: Markup) -> Markup:
     """A sentence as the second half of another: `The webhook …` -> `the webhook …`; names keep their letters."""
-    return sentence[:1].lower() + sentence[1:] if sentence.startswith(("The ", "Its ", "This ")) else sentence
+    return (
+        sentence[:1].lower() + sentence[1:] if sentence.startswith(("The ", "Its ", "This ", "Business ")) else sentence
+    )
 
 
 def next_attempt(row: DeliveryRow, voice: Voice) -> Markup:

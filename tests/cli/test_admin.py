@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from app.core.access import Scope
-from app.services import api_keys, sign_in
+from app.services import api_keys, event_types, organizations, sign_in
 from app.services.sign_in import WrongPasswordError
 from tests.conftest import PASSWORD, START_AT
 
@@ -142,3 +142,30 @@ class TestOtherCommands:
         assert (first.exit_code, second.exit_code) == (0, 0)
         assert first.stdout.endswith(" now.\n")
         assert second.stdout.endswith(" already.\n")
+
+
+class TestInstallPack:
+    def test_its_types_are_in_the_catalogue_and_a_second_time_adds_nothing(self, acme, run, app):
+        first, again = run("install-pack", "contracts"), run("install-pack", "contracts", "--json")
+
+        assert first.stdout == "The event pack contracts is installed: 3 event types were added.\n"
+        assert json.loads(again.stdout) == {"name": "contracts", "added": 0}
+        known = event_types.list_all(organizations.system_of("Acme"))
+        assert [kind.name for kind in known] == ["contractCreated", "contractSigned", "contractReminder"]
+
+    def test_an_own_pack_of_the_data_directory_is_installed_likewise(self, acme, run, settings):
+        folder = settings.data_dir / "packs"
+        folder.mkdir()
+        (folder / "parking.toml").write_text(
+            'title = "Parking"\n[[kind]]\nname = "car"\ntitle = "Cars"\n'
+            '[[type]]\nname = "car.parked"\nkind = "car"\ntitle = "Parked"\n'
+            'description = "A car has come."\nexample = \'{"id": 1}\'\n',
+            encoding="utf-8",
+        )
+
+        assert run("install-pack", "parking").stdout == "The event pack parking is installed: 1 event type was added.\n"
+
+    def test_a_pack_that_is_not_there_is_refused_in_words(self, acme, run):
+        refused = run("install-pack", "carrots")
+
+        assert (refused.exit_code, refused.stderr) == (1, "There is no event pack carrots.\n")

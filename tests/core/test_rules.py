@@ -112,7 +112,12 @@ def test_every_preset_can_be_used_as_it_is(preset: str) -> None:
         ({"name": "x" * 101}, "name", "A name can have 100 characters."),
         ({"name": "a\x1b[31m"}, "name", "The name contains a character that can't be seen. Type it anew."),
         ({"url": ""}, "url", "Enter a URL, for example https://example.com/webhook."),
-        ({"url": "http://a.com/"}, "url", "Use https://. This server doesn't send to http:// addresses."),
+        (
+            {"url": "http://a.com/"},
+            "url",
+            "Use https://: what is sent to http:// addresses can be read on the way, so this server doesn't send to "
+            "them. The operator can allow it with POSTROOM_HTTPS_ONLY=false.",
+        ),
         (
             {"url": "https://10.0.0.5/"},
             "url",

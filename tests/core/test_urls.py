@@ -220,7 +220,9 @@ def test_027_a_single_label_is_refused_unless_networks_are_allowed(host: str) ->
 def test_029_http_is_refused_while_https_is_demanded() -> None:
     url = parse("http://example.com/")
 
-    assert problems(url, NOTHING, https_only=True) == ["Use https://. This server doesn't send to http:// addresses."]
+    (problem,) = problems(url, NOTHING, https_only=True)
+    assert "can be read on the way" in problem, "it doesn't say why"
+    assert "POSTROOM_HTTPS_ONLY" in problem, "it doesn't name the setting"
     assert problems(url, NOTHING, https_only=False) == []
     assert problems(parse("https://example.com/"), NOTHING, https_only=True) == []
 

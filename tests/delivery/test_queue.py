@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 
 from app.core.states import DeliveryState, ErrorClass, Outcome, Reason
 from app.database import is_sqlite, write
@@ -459,8 +460,6 @@ class TestRows:
         assert (row.finished_at, row.last_status) == (clock.now, 200)
 
     def test_the_database_itself_refuses_a_half_finished_delivery(self, publish, hook):
-        from sqlalchemy.exc import IntegrityError
-
         publish()
 
         with pytest.raises(IntegrityError), write() as session:

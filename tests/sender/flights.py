@@ -60,6 +60,12 @@ class Pause:
     duration_ms: int
 
 
+def until(holds: Callable[[], bool]) -> Generator[Pause, object, None]:
+    """A step of a story that lasts until something holds; the story's own end is bounded by the player."""
+    while not holds():
+        yield Pause(2)
+
+
 def post(url: str, body: bytes = b'{"id":1}', timeout_ms: int = 8000, **settings: object) -> Request:
     """A request to `url`; its timeout is generous, because a busy machine shall fail no test."""
     headers = settings.pop("headers", HEADERS)

@@ -15,6 +15,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import warnings
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -29,7 +30,7 @@ from cryptography.x509.oid import NameOID
 from app.core.states import ErrorClass, Outcome
 from app.delivery.sender import Sender
 from app.delivery.transfer import Egress
-from tests.sender.flights import LOOPBACK, Certificates, Flight, Pause, SideBySide, Step, Story, fly, post
+from tests.sender.flights import LOOPBACK, Certificates, Flight, Pause, SideBySide, Step, Story, fly, post, until
 from tests.support.receiver import Receiver, Script, Wire, answer
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ END = b"\r\n\r\n"
 OK = answer(200, body=b"ok")
 PATIENT_MS = 8000  # where no deadline is waited for: a busy machine shall fail no test
 SHORT_MS = 1000
+LATE_MS = 3000  # where something has to arrive before the deadline
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -435,13 +437,13 @@ def a_body_without_end_is_a_late_success(_: Certificates):
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         wire.drip(b"x", 10, endless=True)
 
-    [flight] = yield from all_of(drip, timeout_ms=SHORT_MS)
+    [flight] = yield from all_of(drip, timeout_ms=LATE_MS)
     delivered(flight, note=ErrorClass.LATE)
 
 
 @row(110)
 def an_answer_without_length_kept_open_is_a_late_success(_: Certificates):
-    [flight] = yield from all_of(says(b"HTTP/1.1 200 OK\r\n\r\nhere", "stay_silent"), timeout_ms=SHORT_MS)
+    [flight] = yield from all_of(says(b"HTTP/1.1 200 OK\r\n\r\nhere", "stay_silent"), timeout_ms=LATE_MS)
     delivered(flight, note=ErrorClass.LATE)
     assert flight.result.body == b"here"
 
@@ -599,25 +601,32 @@ def closing_without_a_byte_fails(_: Certificates):
 
 @row(125)
 def an_answer_too_many_never_belongs_to_the_next_delivery(_: Certificates):
+    said: list[int] = []
+
     def at_once(wire: Wire) -> None:
         while True:
-            number = wire.read_request().connection
-            wire.send(answer(200, body=b"%d" % number) + answer(500, body=b"unasked"))
+            wire.read_request()
+            wire.send(answer(200, body=b"%d" % wire.number) + answer(500, body=b"unasked"))
+            said.append(wire.number)
 
     def later(wire: Wire) -> None:
         while True:
-            number = wire.read_request().connection
-            wire.send(answer(200, body=b"%d" % number))
-            wire.pause(30)
+            wire.read_request()
+            wire.send(answer(200, body=b"%d" % wire.number))
+            yielded.wait(20)
             wire.send(answer(500, body=b"unasked"))
+            said.append(wire.number)
 
+    yielded = threading.Event()
     for script in (at_once, later):
+        said.clear()
         with Receiver(script) as receiver:
-            for number in (b"1", b"2"):
+            for number in (1, 2):
                 flight = yield post(receiver.url)
                 delivered(flight)
-                assert flight.result.body == number, "the answer of another connection"
-                yield Pause(80)
+                assert flight.result.body == b"%d" % number, "the answer of another connection"
+                yielded.set()
+                yield from until(lambda n=number: len(said) == n)
             assert len(receiver.requests) == 2
 
 
@@ -625,9 +634,9 @@ def an_answer_too_many_never_belongs_to_the_next_delivery(_: Certificates):
 def a_connection_closed_while_idle_is_dialled_anew(_: Certificates):
     for ending in ("close", "reset", "half_close"):
         with Receiver(says(OK, ending)) as receiver:
-            for _round in range(2):
+            for number in (1, 2):
                 delivered((yield post(receiver.url)))
-                yield Pause(30)
+                yield from until(lambda n=number, r=receiver: r.ended == n)
             assert (len(receiver.requests), receiver.connections) == (2, 2)
 
 

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -214,9 +215,10 @@ def test_what_is_not_given_is_added() -> None:
 def test_a_large_body_asks_first_and_is_sent_twice_after_a_417_unless_expect_is_emptied() -> None:
     def refuses(wire: Wire) -> None:
         while True:
-            heads.append(wire._read_until(END))
+            head = wire._read_until(END)
+            heads.append(head)
             wire.send(answer(417))
-            if b"Expect" not in heads[-1]:
+            if b"Expect" not in head:
                 wire._read_exactly(len(large[1]))
 
     large = (pycurl.POSTFIELDS, b"x" * 1_100_000)
@@ -329,17 +331,22 @@ def test_a_request_on_a_dying_connection_is_sent_again_unasked() -> None:
 
 
 def test_an_answer_nobody_asked_for_is_given_to_the_next_request() -> None:
-    def talks(wire: Wire) -> None:
-        while True:
-            wire.read_request()
-            wire.send(OK)
-            wire.pause(20)
-            wire.send(answer(500))
+    said = threading.Event()
 
+    def talks(wire: Wire) -> None:
+        wire.read_request()
+        wire.send(OK)
+        go_on.wait(20)
+        wire.send(answer(500))
+        said.set()
+        wire.stay_silent()
+
+    go_on = threading.Event()
     multi = pycurl.CurlMulti()
     with Receiver(talks) as receiver:
         Answered(receiver.url, multi=multi)
-        time.sleep(0.1)  # the socket has to hold the second answer, and nothing tells when
+        go_on.set()
+        said.wait(20)
 
         assert Answered(receiver.url, multi=multi).status == 500
 
@@ -349,11 +356,10 @@ def test_on_an_encrypted_connection_such_an_answer_waits_where_no_look_at_the_so
 ) -> None:
     def talks(wire: Wire) -> None:
         wire.read_request()
-        record = wire.socket
-        record.setsockopt(socket.IPPROTO_TCP, 3, 1)  # TCP_CORK: both records in one segment
+        wire.cork()  # both records in one segment
         wire.send(OK)
         wire.send(answer(500))
-        record.setsockopt(socket.IPPROTO_TCP, 3, 0)
+        wire.uncork()
         wire.stay_silent()
 
     multi, trust = pycurl.CurlMulti(), (pycurl.CAINFO, str(certificates.trusted_file))

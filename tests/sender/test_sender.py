@@ -6,7 +6,6 @@ import errno
 import gc
 import os
 import resource
-import statistics
 import threading
 import time
 from collections import Counter
@@ -336,30 +335,31 @@ def test_new_rules_hold_for_handles_that_were_on_the_wire(
 # One bad receiver and the others
 
 
-def test_a_hundred_hanging_requests_slow_nobody_else_down(sender: Sender) -> None:
+def test_a_hundred_hanging_requests_make_the_others_cost_little_more(sender: Sender) -> None:
     def drips(wire: Wire) -> None:
         wire.read_request()
         wire.send(b"HTTP/1.1 200 OK\r\n")
         wire.drip(b"X-A: b\r\n", 50, endless=True)
 
-    def round_trips() -> list[float]:
-        durations = []
-        for _ in range(200):
-            began = time.monotonic()
+    def work() -> float:
+        began = time.thread_time()
+        for _ in range(300):
             assert fly_one(sender, receiver.url).result.outcome is Outcome.SUCCEEDED
-            durations.append(time.monotonic() - began)
-        return durations
+        return time.thread_time() - began
 
     with Receiver() as receiver, Receiver(drips) as dripping, Receiver(Wire.stay_silent) as silent:
-        alone = statistics.median(round_trips())
+        alone = work()
         urls = [dripping.url, silent.url, silent.url.replace("http:", "https:")]
         for number in range(100):
             sender.start(1000 + number, post(urls[number % 3], timeout_ms=60_000), Answer(("127.0.0.1",)))
 
-        beside = statistics.median(round_trips())
+        while dripping.connections + silent.connections < 100:
+            assert sender.turn(20) == []
 
-        assert beside < alone * 3 + 0.002, f"{beside * 1000:.2f} ms beside them, {alone * 1000:.2f} ms alone"
+        beside = work()
+
         assert sender.in_flight == 100
+        assert beside < alone * 3, f"{beside * 1000:.0f} ms of work beside them, {alone * 1000:.0f} ms alone"
 
 
 def fly_one(sender: Sender, url: str):

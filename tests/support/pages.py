@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextvars import Context
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ class Person:
 
     def look(self, path: str, **headers: str) -> TestResponse:
         """Open a page; keep its token for the next form."""
-        answer = self._client.get(path, headers=headers)
+        answer = self._send(self._client.get, path, headers=headers)
         found = _TOKEN.search(answer.text)
         self._token = found[1] if found else self._token
         return answer
@@ -38,12 +39,17 @@ class Person:
     def press(self, path: str, **fields: Any) -> TestResponse:
         """Send a form; a name with __ for a dot; a list sends its name several times."""
         data = {name.replace("__", "."): value for name, value in fields.items()}
-        return self._client.post(path, data={"csrf_token": self._token, **data})
+        return self._send(self._client.post, path, data={"csrf_token": self._token, **data})
 
     def press_in_place(self, path: str, **fields: Any) -> TestResponse:
         """Send a form as htmx does, for a part of the page."""
         data = {"csrf_token": self._token, **{name.replace("__", "."): value for name, value in fields.items()}}
-        return self._client.post(path, data=data, headers={"HX-Request": "true"})
+        return self._send(self._client.post, path, data=data, headers={"HX-Request": "true"})
+
+    def _send(self, how: Any, path: str, **more: Any) -> TestResponse:
+        """Outside the test's application context, whose `g` all requests would share."""
+        answer: TestResponse = Context().run(how, path, **more)
+        return answer
 
 
 def words(answer: TestResponse) -> str:

@@ -101,6 +101,14 @@ class Wire:
         except OSError:
             raise Gone from None
 
+    def cork(self) -> None:
+        """Keep back what is sent until `uncork`, so that it leaves in as few packets as possible."""
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
+    def uncork(self) -> None:
+        """Let it go."""
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
     def drip(self, data: bytes, every_ms: int, *, endless: bool = False) -> None:
         """Send it one byte at a time."""
         while True:
@@ -180,13 +188,17 @@ Script = Callable[[Wire], object]
 
 
 class Receiver:
-    """Listens on a port that the system chose. Without a script it answers each request: 200 unless told otherwise."""
+    """Listens on a port that the system chose. Without a script it answers each request: 200 unless told otherwise.
+
+    `connections` counts those that were accepted, `ended` those of them that are closed.
+    """
 
     def __init__(
         self, script: Script | None = None, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
+        self.ended = 0
         self._script = script or _answer_each
         self._tls = tls
         self._answers: list[bytes] = [OK]
@@ -281,6 +293,8 @@ class Receiver:
                 self._sockets -= {plain, connection}
             connection.close()
             plain.close()
+            with self._news:
+                self.ended += 1
 
     def _record(self, request: Received) -> None:
         with self._news:

@@ -53,6 +53,7 @@ def test_a_link_works_once(client, link):
 
     again = Person(client.application.test_client())
     assert "This link was used" in words(again.look(link))
+    again.look("/login")
 
     assert fill(again, link, email="eve@acme.test").status_code == 409
     assert [user.email for user in all_of(User)] == ["ada@acme.test"]

@@ -68,7 +68,7 @@ def test_signing_out_ends_the_session(ada):
 
 
 def test_a_form_without_the_token_is_refused(client, owner):
-    answer = client.post("/login", data={"email": "ada@acme.test", "password": PASSWORD})
+    answer = Person(client).press("/login", email="ada@acme.test", password=PASSWORD)
 
     assert answer.status_code == 400
 

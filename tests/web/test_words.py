@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
-from markupsafe import Markup
 
 from app.core.outcome import Decision
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
@@ -14,6 +14,9 @@ from app.services.deliveries import DISPLAYED, DeliveryRow
 from app.services.webhooks import WebhookView
 from app.web import words
 from app.web.words import Voice
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 NOW = 1_795_251_600_000  # 21 Nov 2026, 09:00 UTC
 VOICE = Voice(UTC, NOW)
@@ -139,7 +142,10 @@ def test_every_reason_that_turns_a_webhook_off_by_itself_is_told():
         ({}, "Waiting since 08:59:00."),
         ({"state": DeliveryState.SENDING, "attempt_count": 1}, "Attempt 1 of 10 in progress."),
         ({"attempt_count": 3, "interruptions": 1}, "Attempt 2 of 10 failed: 503 Service Unavailable."),
-        ({"is_paused": True, "paused_at": NOW}, "Held since 09:00 because the webhook is paused. It is sent on resume."),
+        (
+            {"is_paused": True, "paused_at": NOW},
+            "Held since 09:00 because the webhook is paused. It is sent on resume.",
+        ),
         (
             {"state": DeliveryState.DELIVERED, "last_status": 200, "attempt_count": 3, "finished_at": NOW + 247_000},
             "Accepted with 200 OK on attempt 3 of 10, 5 min 7 s after the event.",
@@ -201,10 +207,10 @@ def test_a_webhook_that_is_off_holds_what_waits():
 
 
 def test_a_moment_of_another_day_is_written_with_its_date_in_the_viewers_zone():
-    lisbon = Voice(ZoneInfo("America/New_York"), NOW)
+    there = Voice(ZoneInfo("America/New_York"), NOW)
 
-    assert text(lisbon.near(NOW)) == "04:00:00"
-    assert text(lisbon.near(NOW - 86_400_000)) == "20 Nov 04:00:00"
+    assert text(there.near(NOW)) == "04:00:00"
+    assert text(there.near(NOW - 86_400_000)) == "20 Nov 04:00:00"
 
 
 @pytest.mark.parametrize(
@@ -247,8 +253,10 @@ def test_what_a_receiver_wrote_is_escaped_in_a_sentence():
         (
             {"failing_since": NOW - 3_600_000, "failures_in_row": 4, "failed_attempts": 14},
             "danger",
-            "Failing since 08:00: 14 failed attempts since the last success. "
-            "If this goes on it is turned off on 26 Nov, 08:00.",
+            (
+                "Failing since 08:00: 14 failed attempts since the last success. "
+                "If this goes on it is turned off on 26 Nov, 08:00."
+            ),
         ),
         (
             {"shut_until": NOW + 2_400_000, "failures_in_row": 20, "waiting": 31},

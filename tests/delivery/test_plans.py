@@ -1,0 +1,127 @@
+"""How the hot statements are answered, on both databases: by their index, whatever lies in the table."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy import update
+
+from app.database import read, write
+from app.delivery import queue
+from app.models import Delivery
+from app.services import deliveries, system, webhooks
+from app.services import standing as standings
+from app.services.deliveries import LogQuery
+from tests.support import plans, rows
+
+LEASE_MS = 150_000
+
+
+@pytest.fixture
+def filled(make_webhook, organization, clock):
+    """A webhook in an organization with a long history."""
+    hook = make_webhook(url="http://127.0.0.1:9001/")
+    plans.fill(organization.id, clock.now)
+    return hook
+
+
+def assert_by_index(found, index):
+    found = [plan for plan in found if "delivery" in plan]
+    assert found, "nothing was asked"
+    for plan in found:
+        assert index in plan, plan
+        assert not re.search(r"Seq Scan on delivery|SCAN (delivery|next)\b(?! USING)", plan), plan
+
+
+def test_who_waits_is_found_by_the_waiting_index(filled, clock):
+    with plans.plans() as found:
+        assert len(queue.waiting(clock.now, "worker-1")) == 1
+
+    assert_by_index(found, "ix_delivery_waiting")
+
+
+def test_a_claim_finds_what_is_due_by_the_waiting_index(filled, clock):
+    with plans.plans() as found:
+        assert len(queue.claim({filled.row_id: 5}, (), "worker-1", clock.now, LEASE_MS)) == 5
+
+    assert_by_index(found, "ix_delivery_waiting")
+    assert not any(re.search(r"Sort Key: delivery|TEMP B-TREE FOR ORDER BY", plan) for plan in found)
+
+
+def test_what_a_person_asked_for_is_found_by_its_own_index(filled, clock):
+    with plans.plans() as found:
+        assert len(queue.claim_by_hand(5, clock.now, LEASE_MS)) == 5
+
+    assert_by_index(found, "ix_delivery_by_hand")
+
+
+def test_suspects_are_found_by_their_own_index(filled, clock):
+    with write() as session:
+        some = [row.id for row in rows.all_of(Delivery, Delivery.interruptions == 1)][:3]
+        session.execute(update(Delivery).where(Delivery.id.in_(some)).values(interruptions=2, attempt_count=2))
+    with plans.plans() as found:
+        assert len(queue.claim_suspect(clock.now, LEASE_MS)) == 1
+
+    assert_by_index(found, "ix_delivery_suspect")
+
+
+def test_lapsed_leases_are_found_by_their_own_index(filled, clock):
+    queue.claim({filled.row_id: 5}, (), "worker-1", clock.now, LEASE_MS)
+    with plans.plans() as found:
+        queue.release_lapsed(clock.now + LEASE_MS + 1)
+
+    asked = [plan for plan in found if "ix_delivery_leased" in plan]
+    assert asked, found
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        (LogQuery(), "ix_delivery_organization_id_created_at_id"),
+        (LogQuery(skipped=False), "ix_delivery_organization_id_created_at_id"),
+        (LogQuery(state=("failed",)), "ix_delivery_trouble"),
+    ],
+)
+def test_a_page_of_the_log_is_read_in_the_order_of_its_index(asked, index, filled, owner):
+    with plans.plans() as found:
+        assert len(deliveries.page(owner, asked).rows) == 50
+
+    for plan in found:
+        assert not re.search(r"Sort Key: delivery|TEMP B-TREE FOR ORDER BY", plan), plan
+    assert any(index in plan for plan in found), found
+
+
+def test_a_webhooks_log_is_read_in_the_order_of_its_index(filled, owner, make_webhook):
+    with plans.plans() as found:
+        assert len(deliveries.page(owner, LogQuery(webhook=(filled.id,))).rows) == 50
+
+    assert not any(re.search(r"Seq Scan on delivery\b|SCAN delivery\b(?! USING)", plan) for plan in found), found
+
+
+def test_how_much_waits_is_counted_by_the_waiting_index(filled):
+    with plans.plans() as found, read() as session:
+        assert queue.count_pending(session, filled.row_id) == plans.FILLED // 100
+
+    assert_by_index(found, "ix_delivery_waiting")
+
+
+def test_the_pages_count_what_waits_by_the_waiting_index(filled, owner, publish):
+    publish()
+    latest = rows.deliveries()[-1].public_id
+    with plans.plans() as found:
+        (standing,) = standings.of(owner, [webhooks.find(owner, filled.id)]).values()
+        system.queue_state()
+        view = deliveries.find(owner, latest)
+
+    assert standing.waiting == view.ahead + 1 == plans.FILLED // 100 + 1
+    assert not any(re.search(r"Seq Scan on delivery\b|SCAN delivery\b(?! USING)", plan) for plan in found), found
+    assert not any("ix_delivery_webhook_id_created_at_id" in plan for plan in found), found
+
+
+def test_an_event_is_found_by_the_id_its_producer_gave(filled, publish):
+    with plans.plans() as found:
+        publish(id="again")
+        publish(id="again")
+
+    assert not any(re.search(r"Seq Scan on event\b|SCAN event\b(?! USING)", plan) for plan in found), found

@@ -1,0 +1,164 @@
+"""From the printed link to "Delivered", and on through every page, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.receiver import Receiver
+
+if TYPE_CHECKING:
+    from tests.journeys.conftest import Complaints, Server
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(180)]
+
+EMAIL, PASSWORD = "ada@acme.test", "seven brown horses"
+PAGES = (
+    "/webhooks",
+    "/webhooks/new",
+    "/log",
+    "/events",
+    "/catalogue",
+    "/catalogue/packs",
+    "/catalogue/job.created",
+    "/inbox",
+    "/units",
+    "/members",
+    "/api-keys",
+    "/audit",
+    "/settings",
+    "/system",
+    "/account",
+    "/start",
+)
+DATA = '"data":{"id":7,"total":1.50}'
+
+
+def test_the_link_leads_to_a_delivered_event_in_two_pages_and_three_clicks(server: Server, page: Any) -> None:
+    page.goto(server.setup_link)  # the first click is on the link itself
+    page.fill("[name=email]", EMAIL)
+    page.fill("[name=password]", PASSWORD)
+    began = time.monotonic()
+    page.get_by_role("button", name="Create account").click()
+
+    page.get_by_role("button", name="Create webhook and send event").click()
+
+    page.get_by_text("Signature valid").first.wait_for()
+    page.get_by_text("Delivered").first.wait_for()
+    print(f"from Create account to Delivered: {time.monotonic() - began:.1f} s")
+    assert "/start" in page.url
+
+
+def test_the_link_works_once(server: Server, page: Any) -> None:
+    page.goto(server.setup_link)
+
+    assert page.get_by_text("was used on").count() == 1
+
+
+def test_the_attempt_is_in_the_log_with_what_came_back(server: Server, page: Any) -> None:
+    page.goto(server.address + "/log")
+    row = page.locator("tr", has_text="job.created").first
+    row.locator("a.opener").click()
+
+    detail = page.locator(".detail").first
+    detail.get_by_text("200 OK").first.wait_for()
+    assert "Roof repair" in detail.inner_text()
+
+
+def test_a_webhook_is_made_by_hand_turned_on_and_tested(server: Server, page: Any) -> None:
+    with Receiver() as receiver:
+        page.goto(server.address + "/webhooks/new")
+        page.fill("[name=name]", "Billing production")
+        page.fill("[name=url]", receiver.url)
+        page.get_by_role("button", name="Create webhook", exact=True).click()
+        page.get_by_text("Billing production").first.wait_for()
+        secret = page.locator("code", has_text="whsec_").first.inner_text()
+        assert secret.startswith("whsec_")
+
+        page.get_by_role("switch", name="Billing production").click()
+
+        page.get_by_text("Test payload: 200").first.wait_for()
+        assert receiver.requests[0].headers["webhook-signature"].startswith("v1,")
+        assert b"webhook.test" in receiver.requests[0].body
+
+
+def test_an_event_by_curl_reaches_the_receiver_and_its_retry_is_planned(server: Server, page: Any) -> None:
+    page.goto(server.address + "/api-keys")
+    page.get_by_role("link", name="New key").or_(page.get_by_role("button", name="New key")).first.click()
+    page.fill("[name=name]", "journey")
+    for box in page.get_by_role("checkbox").all():
+        box.check()
+    page.get_by_role("button", name="Create key").click()
+    key = page.locator("code", has_text="prk_").first.inner_text().strip()
+
+    body = '{"type":"job.created","id":"journey-1",' + DATA + "}"
+    request = urllib.request.Request(
+        server.address + "/api/v1/events",
+        body.encode(),
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        stored = json.load(answer)
+
+    assert len(stored["deliveries"]) == 2  # the test inbox, and the receiver that has gone away meanwhile
+    page.goto(server.address + "/log?state=retrying")
+    page.locator("tr", has_text="Billing production").first.wait_for()
+    page.locator("tr", has_text="Billing production").get_by_role("link", name="job.created").first.click()
+    page.get_by_text("Connection refused").first.wait_for()
+    assert page.get_by_role("button", name="Retry now").count() == 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_axe_finds_nothing_on_any_page(server: Server, page: Any, theme: str, width: int) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.set_viewport_size({"width": width, "height": 900})
+    page.context.add_cookies([{"name": "theme", "value": theme, "url": server.address}])
+    found = []
+    for path in PAGES:
+        page.goto(server.address + path)
+        for violation in Axe().run(page).response["violations"]:
+            found.append((path, violation["id"], violation["nodes"][0]["html"][:120]))
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+    assert found == []
+
+
+def test_no_page_scrolls_sideways_on_a_narrow_screen(server: Server, page: Any) -> None:
+    page.set_viewport_size({"width": 320, "height": 800})
+    wide = []
+    for path in PAGES:
+        page.goto(server.address + path)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            wide.append(path)
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+    assert wide == []
+
+
+def test_signing_in_and_making_a_webhook_need_no_script(server: Server, chromium: Any) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server.address + "/login")
+    page.fill("[name=email]", EMAIL)
+    page.fill("[name=password]", PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.goto(server.address + "/webhooks/new")
+    page.fill("[name=name]", "Made without script")
+    page.fill("[name=url]", "https://hooks.example.com/in")
+    page.get_by_role("button", name="Create webhook", exact=True).click()
+
+    assert page.get_by_text("Made without script").count() >= 1
+    page.goto(server.address + "/log")
+    page.locator("a.opener").first.click()
+    assert page.get_by_text("Attempt").count() >= 1
+    context.close()
+
+
+def test_the_browser_complained_about_nothing(complaints: Complaints) -> None:
+    assert complaints == []
