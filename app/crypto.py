@@ -10,7 +10,6 @@ import os
 import secrets
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
@@ -18,6 +17,8 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.config import Settings
 
 KEY_FILE = "postroom.key"

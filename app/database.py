@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -19,6 +18,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from app.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from flask_sqlalchemy import SQLAlchemy
     from sqlalchemy.orm import Session
 
@@ -234,8 +235,14 @@ def stamp(file: Path) -> None:
 
 
 def checkpoint(larger_than: int = 0) -> None:
-    """Fold the write-ahead log back into the file, so that it does not grow without bound."""
+    """Fold the write-ahead log back into the file when it has more than `larger_than` bytes.
+
+    A reader that stays open keeps SQLite from doing that by itself, and the log grows without bound.
+    """
     if not is_sqlite():
+        return
+    log = Path(f"{_db().engine.url.database}-wal")
+    if not log.exists() or log.stat().st_size <= larger_than:
         return
     _db().session.rollback()
     raw = _db().engine.raw_connection()

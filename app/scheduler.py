@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from app import clock, database, logs
 from app.database import StorageBroken, is_sqlite
 from app.delivery import bell, health, queue, settings
-from app.delivery.engine import Engine
 from app.services import retention, system
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from app.delivery.engine import Engine
 
 DELIVER = "deliver"
 STUCK_AFTER_S = 10.0

@@ -93,7 +93,10 @@ def _bare(url: str, count: int) -> float:
 
 def _prepare(handle: pycurl.Curl, url: str, number: int) -> None:
     event, second = f"evt_{number:026d}", str(int(time.time()))
-    body = b'{"id":"%b","type":"job.created","timestamp":"2026-11-21T09:00:00.000Z","data":%b}' % (event.encode(), DATA_1K)
+    body = b'{"id":"%b","type":"job.created","timestamp":"2026-11-21T09:00:00.000Z","data":%b}' % (
+        event.encode(),
+        DATA_1K,
+    )
     signature = base64.b64encode(hmac.digest(KEY, f"{event}.{second}.".encode() + body, "sha256")).decode()
     answer: list[bytes] = []
     handle.setopt(pycurl.URL, url)

@@ -27,7 +27,7 @@ _CSP = (
 _PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>API · Postroom</title>
-<link rel="stylesheet" href="{css}"></head>
+<link rel="icon" href="{icon}"><link rel="stylesheet" href="{css}"></head>
 <body><div id="api"></div><script src="{bundle}"></script><script src="{start}"></script></body>
 </html>
 """
@@ -59,7 +59,8 @@ def _document(app: OpenAPI) -> Response:
 def page() -> Response:
     """The page."""
     css, bundle = (url_for(".asset", name=name) for name in _FILES)
-    html = _PAGE.format(css=css, bundle=bundle, start=url_for(".asset", name="start.js"))
+    icon, start = url_for("static", filename="favicon.svg"), url_for(".asset", name="start.js")
+    html = _PAGE.format(icon=icon, css=css, bundle=bundle, start=start)
     response = Response(html, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _CSP
     return response

@@ -10,10 +10,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import certifi
 import click
@@ -21,6 +19,10 @@ import click
 from app import logs
 from app.cli.lock import hold
 from app.config import BadSetting, Settings, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 DRAIN_S = 30.0
 STORAGE_EXIT = 70

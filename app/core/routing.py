@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.core import filters
-from app.core.access import View
 from app.core.states import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.core.access import View
 
 
 @dataclass(frozen=True, slots=True)

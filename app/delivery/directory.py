@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import orjson
 from sqlalchemy import select
@@ -11,9 +11,13 @@ from sqlalchemy import select
 from app.core.shaping import Company as CompanyFacts
 from app.database import read
 from app.delivery.build import Surroundings
-from app.delivery.queue import Loaded
-from app.delivery.settings import DeliverySettings
 from app.models import BusinessUnit, Company
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from app.delivery.queue import Loaded
+    from app.delivery.settings import DeliverySettings
 
 
 def surroundings_of(events: Iterable[Loaded], settings: Mapping[int, DeliverySettings]) -> dict[int, Surroundings]:

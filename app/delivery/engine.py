@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app import clock, logs
 from app.core import fairness
@@ -18,13 +18,17 @@ from app.database import is_sqlite, is_unavailable
 from app.delivery import build, queue, settings
 from app.delivery.directory import surroundings_of
 from app.delivery.installed import installed
-from app.delivery.queue import Claim, Loaded, Sent, SentBodyRow
 from app.delivery.record import Judged, record
-from app.delivery.resolver import Answer, Resolver
 from app.delivery.seats import Host, Seats
-from app.delivery.sender import Sender
-from app.delivery.settings import DeliverySettings
-from app.delivery.transfer import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from app.delivery.queue import Claim, Loaded, Sent, SentBodyRow
+    from app.delivery.resolver import Answer, Resolver
+    from app.delivery.sender import Sender
+    from app.delivery.settings import DeliverySettings
+    from app.delivery.transfer import Request
 
 BATCH = 500
 RESULTS_AT_ONCE = 256

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.orm import Session
 
 from app import ids, logs
 from app.core import health as rules
@@ -15,6 +13,11 @@ from app.core.states import Reason
 from app.database import write
 from app.models import AuditEntry, Lane, Notification, Organization, Webhook
 from app.models.types import core_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
 
 _FIELDS = tuple(Health.__slots__)
 

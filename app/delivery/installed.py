@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from app.config import Settings
-from app.core.addresses import Allowed
-from app.core.packs import EventPack
-from app.core.presets import Preset
-from app.core.schemes import Scheme
-from app.core.urls import Url
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.config import Settings
+    from app.core.addresses import Allowed
+    from app.core.packs import EventPack
+    from app.core.presets import Preset
+    from app.core.schemes import Scheme
+    from app.core.urls import Url
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -23,13 +22,17 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.database import insert_many, read, write
 from app.faults import fault
 from app.models import Attempt, Delivery, Event, Lane, SentBody, Webhook
 from app.models.types import core_table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
 
 S = DeliveryState
 delivery = core_table(Delivery)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app import logs
 from app.core.health import Seen
@@ -13,9 +12,13 @@ from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Re
 from app.database import write
 from app.delivery import build, health, queue
 from app.delivery.queue import Claim, Ending, Finished, SentBodyRow
-from app.delivery.settings import DeliverySettings
-from app.delivery.transfer import Request
 from app.faults import fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.delivery.settings import DeliverySettings
+    from app.delivery.transfer import Request
 
 _TROUBLE = frozenset(
     {

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import orjson
 from sqlalchemy import select
 
 from app.core import urls
-from app.core.presets import Preset
 from app.core.redaction import SECRET_HEADERS
-from app.core.retry import RetryPolicy
-from app.core.schemes import Scheme
 from app.core.shaping import Shape
 from app.core.urls import Url, UrlError
 from app.database import read
 from app.delivery.installed import installed
 from app.models import Organization, Webhook
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from app.core.presets import Preset
+    from app.core.retry import RetryPolicy
+    from app.core.schemes import Scheme
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,15 @@ import tarfile
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.config import Settings
 from app.crypto import KEY_FILE
 from app.database import APPLICATION_ID
 from app.errors import Conflict, Refused
 from app.faults import fault
+
+if TYPE_CHECKING:
+    from app.config import Settings
 
 DATABASE = "postroom.db"
 

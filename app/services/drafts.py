@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.core import rules, urls
 from app.core.encoding import ContentType
-from app.core.presets import Preset
 from app.core.redaction import MASK
 from app.core.retry import Exhausted
 from app.core.rules import Auth, Draft
@@ -21,7 +19,12 @@ from app.core.urls import UrlError
 from app.delivery.installed import installed
 from app.errors import Invalid, Problem
 from app.models import BusinessUnit, EventType, Webhook, WebhookPattern
-from app.services.scope import Actor
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from app.core.presets import Preset
+    from app.services.scope import Actor
 
 Given = Mapping[str, Any]
 

@@ -70,7 +70,7 @@ def explain(actor: Actor, public_id: str) -> list[Explanation]:
             .options(
                 selectinload(Webhook.patterns),
                 selectinload(Webhook.units),
-                selectinload(Webhook.owner).options(
+                joinedload(Webhook.owner).options(
                     selectinload(Membership.units), joinedload(Membership.role), joinedload(Membership.user)
                 ),
             )

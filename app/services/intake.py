@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from app import clock, ids, logs
 from app.core.routing import Routed, route
@@ -25,6 +22,12 @@ from app.models import Delivery, Event, Webhook
 from app.models.types import core_table
 from app.services import resources
 from app.services.routing import RoutingTable, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy.orm import Session
 
 MOST_EVENTS = 500
 MOST_BYTES = 4 * 2**20

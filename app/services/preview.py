@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app import clock, crypto, ids
 from app.core.access import Permission
@@ -26,6 +24,11 @@ from app.models import Event, EventType, Organization, SigningSecret, Webhook
 from app.services import drafts, routing
 from app.services.events import may_see
 from app.services.scope import Actor, for_org
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.core import diff
 from app.models import Resource
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from app.services.intake import Prepared
 
 

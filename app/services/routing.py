@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from app.core.access import View
 from app.core.routing import Target, patterns_for
 from app.models import BusinessUnit, EventType, Membership, Organization, SchemaMode, Webhook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.core.access import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
 
 from app.core.access import EVERYTHING, Permission, Scope, View
 from app.errors import NotFound, Refused
 from app.extensions import Model
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 Row = TypeVar("Row", bound=Model)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -18,8 +18,10 @@ from app.delivery.health import close_notices
 from app.errors import Conflict, Invalid, Problem
 from app.models import Lane, Membership, SigningSecret, User, Webhook
 from app.services import audit, drafts, routing, tests
-from app.services.drafts import Given
 from app.services.scope import Actor, for_org
+
+if TYPE_CHECKING:
+    from app.services.drafts import Given
 
 SECRET_SETTINGS = frozenset({"auth", "headers", "client_certificate"})
 
@@ -53,7 +55,7 @@ class WebhookView:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new webhook, its signing secret (shown this once; None when it isn't signed), and its test if it was turned on."""
+    """A new webhook, its secret (shown this once; None: it isn't signed), and its test if it was turned on."""
 
     webhook: WebhookView
     secret: str | None

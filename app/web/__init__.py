@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, make_response, redirect, render_template, request, session, url_for
 from flask_login import current_user
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response as BaseResponse
 
 from app import clock, crypto, logs
 from app.config import ASSETS, Settings
@@ -22,6 +21,9 @@ from app.extensions import login_manager
 from app.version import __version__
 from app.web import filters
 from app.web.viewer import Viewer, load_actor, load_user, viewer
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, make_response, render_template, request
 
 from app.version import __version__
 from app.web.viewer import viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def tag_of(stamp: object) -> str:

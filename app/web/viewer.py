@@ -43,7 +43,7 @@ class Viewer:
     density: str = "comfortable"
 
 
-class SignedIn(UserMixin):
+class SignedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
     """A user as the session knows them: id and session version, so that one update ends every session."""
 
     def __init__(self, user: User) -> None:

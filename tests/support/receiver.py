@@ -60,7 +60,7 @@ class Received:
     at: float
 
 
-class Gone(Exception):  # noqa: N818 - no error, but how most scripts end
+class Gone(Exception):
     """The other side has closed the connection, or the receiver is being closed."""
 
 

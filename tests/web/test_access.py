@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from tests.support.pages import Person
 
 PUBLIC = {"inboxes.take", "members.invited", "members.accept", "health.metrics", "health.healthz", "health.readyz"}
-IDS = {"webhook": "whk_0", "public_id": "x_0", "number": 1, "name": "job.created", "token": "none", "filename": "app.css"}
+IDS = {
+    "webhook": "whk_0",
+    "public_id": "x_0",
+    "number": 1,
+    "name": "job.created",
+    "token": "none",
+    "filename": "app.css",
+}
 
 
 def pages_of(app: Flask) -> list[Rule]:
