@@ -83,8 +83,8 @@ def _database(text: str) -> str:
     return text
 
 
-def _option(name: str, help: str, parse: Callable[[str], Any], default: Any, *, secret: bool = False) -> Any:
-    metadata = {"name": PREFIX + name, "help": help, "parse": parse, "secret": secret}
+def _option(name: str, words: str, parse: Callable[[str], Any], default: Any, *, secret: bool = False) -> Any:
+    metadata = {"name": PREFIX + name, "help": words, "parse": parse, "secret": secret}
     return dataclasses.field(default=default, metadata=metadata)
 
 

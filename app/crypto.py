@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +126,12 @@ def password_fits(password: str, hashed: str | None) -> bool:
 def new_signing_secret() -> str:
     """Return a Standard Webhooks secret: `whsec_` and 32 random bytes in base 64."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def new_signing_key() -> str:
+    """Return a Standard Webhooks ed25519 key: `whsk_` and seed and public half in base 64."""
+    key = Ed25519PrivateKey.generate()
+    return "whsk_" + base64.b64encode(key.private_bytes_raw() + key.public_key().public_bytes_raw()).decode()
 
 
 def new_token() -> str:

@@ -48,6 +48,14 @@ class TooLarge(AppError):
     """It is larger than the limit."""
 
 
+class Throttled(AppError):
+    """Too often: try again after `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Unavailable(AppError):
     """Not now: try again after `retry_after` seconds."""
 

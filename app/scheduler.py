@@ -129,5 +129,6 @@ class Clockwork:
         with self._state:
             self._stopping = True
             ended = self._state.wait_for(lambda: not self._running, patience_s)
-        self._jobs.shutdown(wait=False)  # waiting here would deadlock with a job that calls the scheduler
+        if self._jobs.running:
+            self._jobs.shutdown(wait=False)  # waiting here would deadlock with a job that calls the scheduler
         return ended

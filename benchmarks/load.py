@@ -32,7 +32,7 @@ def closed_loop(target: Target, clients: int, requests: int) -> float:
 
 
 def open_loop(target: Target, rate: float, seconds: float) -> tuple[dict[bytes, float], float]:
-    """Send at fixed moments whatever comes back; return when each mark was sent, and the generator's worst lag in ms."""
+    """Send at fixed moments whatever comes back; return when each mark was sent, and the worst lag in ms."""
     sent, lag = _elsewhere(_open_loop, target, rate, seconds)
     return sent, lag
 

@@ -38,9 +38,10 @@ _PROBLEMS = {
     413: "The body is larger than the limit",
     415: "The body isn't plain JSON",
     422: "Something in it breaks a rule; errors names each field",
+    429: "Too often; Retry-After says when",
     503: "Not now; Retry-After says when",
 }
-_ALWAYS = (400, 401, 403, 404, 422, 503)
+_ALWAYS = (400, 401, 403, 404, 422, 429, 503)
 _WITH_BODY = (413, 415)
 
 

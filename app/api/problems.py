@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import errors, logs
 from app.database import is_unavailable
-from app.errors import AppError, Conflict, Invalid, NotFound, Refused, TooLarge, Unavailable
+from app.errors import AppError, Conflict, Invalid, NotFound, Refused, Throttled, TooLarge, Unavailable
 
 STATUS: dict[type[AppError], int] = {
     Refused: 403,
@@ -21,6 +21,7 @@ STATUS: dict[type[AppError], int] = {
     Conflict: 409,
     TooLarge: 413,
     Invalid: 422,
+    Throttled: 429,
     Unavailable: 503,
 }
 KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate", "Accept-Encoding")
@@ -74,7 +75,7 @@ def answer_problem(document: Mapping[str, Any]) -> Response:
 def explain(error: AppError) -> Response:
     """Answer an expected failure."""
     response = answer_problem(problem_of(error))
-    if isinstance(error, Unavailable):
+    if isinstance(error, Throttled | Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

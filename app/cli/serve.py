@@ -71,6 +71,8 @@ class _Process:
         self._signals = 0
         self._stop = threading.Event()
         self._wake: Callable[[], None] = lambda: None
+        self._interrupt: Callable[[], None] = lambda: None
+        self._drained_by = 0.0
         self._exit_code = 0
 
     def run(self) -> None:
@@ -105,6 +107,7 @@ class _Process:
         intake.start(app.app_context)
         if self._delivers:
             engine, clockwork = self._start_delivering(app.app_context)
+            self._interrupt = engine.interrupt
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -112,7 +115,7 @@ class _Process:
             self._serve(app, engine)
         else:
             logs.log("delivering", worker=engine.worker if engine else None)
-            self._wait(engine)
+            self._wait()
         intake.stop()
         if engine is not None and clockwork is not None:
             self._stop_delivering(engine, clockwork)
@@ -146,7 +149,7 @@ class _Process:
         from app.delivery import queue
 
         engine.stop()
-        if not clockwork.stop(1.0 if self._signals > 1 else DRAIN_S):
+        if not clockwork.stop(max(1.0, self._drained_by - time.monotonic())):
             engine.interrupt()
             clockwork.stop(2.0)
         queue.let_go(engine.worker)
@@ -155,16 +158,21 @@ class _Process:
 
     def _on_signal(self, *_: object) -> None:
         self._signals += 1
+        if self._signals > 1:
+            self._interrupt()
+        self._begin_stop()
+
+    def _begin_stop(self) -> None:
+        self._drained_by = time.monotonic() + (DRAIN_S if self._signals == 1 else 0)
         self._stop.set()
         self._wake()
 
     def _die(self) -> None:
         """The storage can't be trusted: send nothing more and exit, so that a restart recovers it."""
         self._exit_code = STORAGE_EXIT
-        self._stop.set()
-        self._wake()
+        self._begin_stop()
 
-    def _wait(self, engine: Any) -> None:
+    def _wait(self) -> None:
         while not self._stop.wait(1.0):
             pass
         logs.log("stopping; letting requests under way end")
@@ -199,8 +207,10 @@ class _Process:
         if engine is not None:
             engine.stop()
         wasyncore.dispatcher.close(server)
-        workers, end = server.task_dispatcher, time.monotonic() + DRAIN_S
-        while time.monotonic() < end and self._signals < 2 and self._is_answering(server, workers):
+        workers = server.task_dispatcher
+        while time.monotonic() < self._drained_by and (
+            self._is_answering(server, workers) or (engine is not None and engine.sender.in_flight)
+        ):
             turn(0.05)
         workers.shutdown(timeout=1)
 

@@ -98,8 +98,8 @@ def _tell(session: Session, webhook: Webhook, reason: Reason, now: int) -> None:
 
 
 def _bump_routing(session: Session, organization_id: int) -> None:
-    organization = session.get_one(Organization, organization_id)
-    organization.routing_version += 1
+    move = update(Organization).where(Organization.id == organization_id)
+    session.execute(move.values(routing_version=Organization.routing_version + 1))
 
 
 def close_notices(session: Session, webhook_id: int, now: int) -> None:

@@ -641,7 +641,7 @@ class Sent(NamedTuple):
 
 
 def load_sent(claims: Sequence[Claim]) -> dict[int, Sent]:
-    """Load what the latest attempt of each claimed delivery sent, by delivery id; those that sent nothing are absent."""
+    """Load what the latest attempt of each claimed delivery sent, by its id; those that sent nothing are absent."""
     if not claims:
         return {}
     body = sent_body.c

@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Model
-from app.models.types import Json, Key, Moment
+from app.models.types import Json, Key, Moment, partial_index
 
 
 class Event(Model):
@@ -16,6 +16,7 @@ class Event(Model):
     __table_args__ = (
         UniqueConstraint("organization_id", "producer_id"),  # idempotency
         Index(None, "organization_id", "created_at", "id"),
+        partial_index("ix_event_business_unit", "business_unit_id", where="business_unit_id IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)

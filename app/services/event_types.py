@@ -65,9 +65,11 @@ def create(actor: Actor, values: Mapping[str, Any]) -> EventType:
     """Add an event type. `values`: name, and any of `EDITABLE`; `example` and `schema` are JSON text as bytes."""
     actor.require(Permission.CATALOGUE)
     name = str(values["name"])
+    problems = _problems(values)
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        raise Invalid([Problem("name", "Use letters, digits and _, in parts joined by dots: job.created.")])
-    _check(values)
+        problems.insert(0, Problem("name", "Use letters, digits and _, in parts joined by dots: job.created."))
+    if problems:
+        raise Invalid(problems)
     with write() as session:
         if _found(session, actor, name) is not None:
             raise Conflict(f"There is an event type {name} already.")
@@ -94,7 +96,8 @@ def create(actor: Actor, values: Mapping[str, Any]) -> EventType:
 def edit(actor: Actor, name: str, values: Mapping[str, Any]) -> EventType:
     """Change an event type; the name stays."""
     actor.require(Permission.CATALOGUE)
-    _check(values)
+    if problems := _problems(values):
+        raise Invalid(problems)
     with write() as session:
         kind = _one(session, actor, name)
         for field in EDITABLE & values.keys():
@@ -153,7 +156,7 @@ def _one(session: Session, actor: Actor, name: str) -> EventType:
     return found
 
 
-def _check(values: Mapping[str, Any]) -> None:
+def _problems(values: Mapping[str, Any]) -> list[Problem]:
     problems = []
     example, schema = values.get("example"), values.get("schema")
     try:
@@ -163,8 +166,7 @@ def _check(values: Mapping[str, Any]) -> None:
         problems.append(Problem("example", str(error)))
     if schema is not None and (found := schemas.problem(schema)):
         problems.append(Problem("schema", found))
-    if problems:
-        raise Invalid(problems)
+    return problems
 
 
 # --- what the catalogue says of a type beside its row

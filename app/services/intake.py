@@ -16,7 +16,7 @@ from app.core.routing import Routed, route
 from app.core.states import DeliveryKind, DeliveryState, Reason
 from app.database import insert_many, is_unavailable, write
 from app.delivery import bell, queue
-from app.errors import AppError, Conflict, Unavailable
+from app.errors import AppError, Conflict, Invalid, Problem, Unavailable
 from app.faults import fault
 from app.models import Delivery, Event, Webhook
 from app.models.types import core_table
@@ -271,14 +271,15 @@ def _insert(
     rows: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
     for event_id, index in zip(_event_ids(session, len(fresh)), fresh, strict=True):
-        item = events[index]
-        if item.diff_into is not None:
-            item, diff = resources.with_diff(session, item, now)
-        else:
-            diff = None
+        item, diff = events[index], None
         table = tables.get(item.organization_id) or tables.setdefault(
             item.organization_id, table_of(session, item.organization_id)
         )
+        if item.business_unit_id is not None and item.business_unit_id not in table.unit_ids:
+            answers[index] = Invalid([Problem("business_unit", "This business unit was deleted a moment ago.")])
+            continue
+        if item.diff_into is not None:
+            item, diff = resources.with_diff(session, item, now)
         public_id = ids.new_id("evt")
         rows.append(_event_row(item, event_id, public_id, diff, now))
         queued = _fan_out(item, event_id, table, deliveries, now)

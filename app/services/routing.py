@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
 from app.core.routing import Target, patterns_for
@@ -39,6 +39,7 @@ class RoutingTable:
     version: int
     types: dict[str, KnownType]
     units: dict[str, int]
+    unit_ids: frozenset[int]
     targets: dict[str, list[Target]]
 
     def targets_for(self, type_name: str) -> Iterable[Target]:
@@ -70,10 +71,12 @@ def table_of(session: Session, organization_id: int) -> RoutingTable:
     kept = _kept.get(organization_id)
     if kept is not None and kept.version == version:
         return kept
+    units = _units(session, organization_id)
     table = RoutingTable(
         version=version,
         types=_types(session, organization_id),
-        units=_units(session, organization_id),
+        units=units,
+        unit_ids=frozenset(units.values()),
         targets=_targets(session, organization_id),
     )
     with _lock:
@@ -140,5 +143,5 @@ def _view(webhook: Webhook) -> View | None:
 
 def bump(session: Session, organization_id: int) -> None:
     """Let every process notice that routing changed, in the caller's transaction."""
-    organization = session.get_one(Organization, organization_id)
-    organization.routing_version += 1
+    move = update(Organization).where(Organization.id == organization_id)
+    session.execute(move.values(routing_version=Organization.routing_version + 1))

@@ -15,7 +15,7 @@ from app.core.states import DeliveryKind
 from app.database import write
 from app.delivery import bell, queue
 from app.delivery.installed import installed
-from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from app.errors import Conflict, Invalid, NotFound, Problem, Throttled
 from app.models import Delivery, Event, EventType, Webhook
 from app.services import audit
 from app.services.events import may_see
@@ -86,7 +86,7 @@ def _throttle(session: Session, webhook: Webhook, now: int) -> None:
         Delivery.webhook_id == webhook.id, Delivery.kind == DeliveryKind.TEST, Delivery.created_at > now - 60_000
     )
     if (session.scalar(query) or 0) >= MOST_IN_A_MINUTE:
-        raise Unavailable("10 test payloads a minute are the limit. Wait a moment.", retry_after=60)
+        raise Throttled("10 test payloads a minute are the limit. Wait a moment.", retry_after=60)
 
 
 def _chosen(session: Session, actor: Actor, webhook: Webhook, event_type: str | None, event: str | None) -> Sample:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from app import clock, crypto, ids
+from app import clock, ids
 from app.core.access import Permission
 from app.core.redaction import MASK
+from app.core.schemes import key_problem
 from app.core.states import Reason
 from app.database import read, write
 from app.delivery import bell, queue, settings
 from app.delivery.health import close_notices
+from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, Problem
 from app.models import Lane, Membership, SigningSecret, User, Webhook
 from app.services import audit, drafts, routing, tests
 from app.services.scope import Actor, for_org
+from app.services.signing_secrets import new_secret
 
 if TYPE_CHECKING:
     from app.services.drafts import Given
@@ -159,7 +162,9 @@ def _ensure_secret(webhook: Webhook, actor: Actor, own: str | None, now: int) ->
     """Give a signed webhook its first secret, its own or a new one; return it when it was made now."""
     if webhook.scheme is None or (webhook.secrets and own is None):
         return None
-    secret = own or crypto.new_signing_secret()
+    if own is not None and (problem := key_problem(installed().schemes[webhook.scheme], own)) is not None:
+        raise Invalid([Problem("secret", problem)])
+    secret = own or new_secret(webhook.scheme)
     for older in webhook.secrets:
         older.expires_at = now
     webhook.secrets.insert(0, SigningSecret(secret=secret, made_by=actor.name, created_at=now))

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from app import clock, crypto, logs
 from app.config import ASSETS, Settings
 from app.core.access import Permission
-from app.errors import AppError, Conflict, Invalid, NotFound, Refused, TooLarge, Unavailable
+from app.errors import AppError, Conflict, Invalid, NotFound, Refused, Throttled, TooLarge, Unavailable
 from app.extensions import login_manager
 from app.version import __version__
 from app.web import filters
@@ -32,7 +32,7 @@ CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types htmx"
 )
-STATUS = {Refused: 403, NotFound: 404, Conflict: 409, TooLarge: 413, Invalid: 422, Unavailable: 503}
+STATUS = {Refused: 403, NotFound: 404, Conflict: 409, TooLarge: 413, Invalid: 422, Throttled: 429, Unavailable: 503}
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -90,6 +90,8 @@ def is_api() -> bool:
 
 
 def _begin() -> None:
+    if is_api():
+        return
     g.request_id = crypto.new_token()[:8]
 
 
@@ -178,6 +180,10 @@ def _ask_to_sign_in() -> BaseResponse:
 
 def _finish_with(is_https: bool) -> Callable[[Response], Response]:
     def finish(response: Response) -> Response:
+        if is_api():
+            response.headers.setdefault("Cache-Control", "no-store")
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            return response
         if request.endpoint == "static":
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
             response.headers["X-Content-Type-Options"] = "nosniff"
@@ -202,7 +208,7 @@ def _finish_with(is_https: bool) -> Callable[[Response], Response]:
 def _explain(error: AppError) -> BaseResponse:
     code = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
     response = _error_page(code, error.message)
-    if isinstance(error, Unavailable):
+    if isinstance(error, Throttled | Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from waitress.channel import ClientDisconnected
@@ -17,9 +17,6 @@ from app.services import inboxes
 from app.services.inboxes import ANSWERS, Page, Reply, RequestView
 from app.web import live, needs
 from app.web.viewer import actor
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 bp = Blueprint("inboxes", __name__)
 
@@ -168,7 +165,7 @@ def take(token: str) -> Response:
     body = b"" if request.content_length == 0 else request.get_data(cache=False, parse_form_data=False)
     reply = inboxes.receive(token, request.method, list(request.headers.items()), body)
     if reply.closes:
-        return Response(_no_answer())
+        return Response(_NoAnswer())
     # A receiver that takes its time is what one came to try. It keeps one of the server's threads for as long,
     # and never more of them than the webhook has requests in flight.
     time.sleep(reply.wait_ms / 1000)
@@ -187,7 +184,11 @@ def _answer(reply: Reply) -> Response:
     return response
 
 
-def _no_answer() -> Iterator[bytes]:
-    """End the connection before a byte was sent: waitress takes this exception as the peer's leaving."""
-    raise ClientDisconnected
-    yield b""
+class _NoAnswer:
+    """Ends the connection before a byte was sent: waitress takes this exception as the peer's leaving."""
+
+    def __iter__(self) -> _NoAnswer:
+        return self
+
+    def __next__(self) -> bytes:
+        raise ClientDisconnected

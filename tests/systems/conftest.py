@@ -102,6 +102,10 @@ class Server:
             pause.wait(0.02)
         raise AssertionError(f"it did not come to that: {found}")
 
+    def command(self, *arguments: str) -> str:
+        """Run a `postroom` command beside the server and return what it says."""
+        return run_command(self.environ, *arguments)
+
     def visitor(self, email: str = ADA, password: str = PASSWORD) -> Visitor:
         """Return somebody who has signed in."""
         found = Visitor(self.address)

@@ -202,7 +202,7 @@ def test_a3_what_the_owner_could_not_see_stands_in_the_log_with_that_reason(serv
     assert "Not sent: its owner may not see this event." in page.text
 
 
-@pytest.mark.parametrize("heir", [None, "Ada"])
+@pytest.mark.parametrize("heir", [None, "ada"])
 def test_a3_when_the_owner_goes_their_webhooks_are_turned_off_or_given_to_somebody(server, ada, subscribe, heir):
     name = f"leo{heir or ''}".lower()
     server.add_member(ada, name, "Developer")

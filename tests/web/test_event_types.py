@@ -117,7 +117,9 @@ def test_what_is_wrong_with_a_type_is_said_at_its_field(owner, add):
     page = words(answer)
 
     assert answer.status_code == 422
-    assert "Use letters, digits and _" in page or "Line 1" in page
+    assert "3 things need a change" in page
+    assert "Use letters, digits and _" in page
+    assert "Line 1" in page
     assert 'value="Invoice paid"' in answer.text
     assert event_types.list_all(owner) == []
 

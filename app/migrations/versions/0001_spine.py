@@ -212,6 +212,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('public_id', name=op.f('uq_event_public_id'))
     )
     with op.batch_alter_table('event', schema=None) as batch_op:
+        batch_op.create_index('ix_event_business_unit', ['business_unit_id'], unique=False, sqlite_where=sa.text("business_unit_id IS NOT NULL"), postgresql_where=sa.text("business_unit_id IS NOT NULL"))
         batch_op.create_index(batch_op.f('ix_event_organization_id_created_at_id'), ['organization_id', 'created_at', 'id'], unique=False)
 
     op.create_table('inbox_request',
