@@ -17,7 +17,9 @@ from benchmarks.place import Place
 BARE = """
 import sys
 from flask import Flask
+import logging
 from waitress import serve
+logging.getLogger('waitress.queue').setLevel(logging.ERROR)
 app = Flask(__name__)
 @app.post("/api/v1/events")
 def publish():
@@ -30,9 +32,15 @@ serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=int(sys.argv[2]), _q
 def postroom(at: Place, *flags: str) -> Iterator[int]:
     """Run the server on this place; gives its port."""
     port = free_port()
-    environ = {**os.environ, **at.environ, "POSTROOM_PORT": str(port)}
-    with _process([sys.executable, "-m", "app", "serve", *flags], environ, port):
+    with serving({**os.environ, **at.environ, "POSTROOM_PORT": str(port)}, port, *flags):
         yield port
+
+
+@contextmanager
+def serving(environ: dict[str, str], port: int, *flags: str) -> Iterator[None]:
+    """Run the server with these options, which name its port."""
+    with _process([sys.executable, "-m", "app", "serve", *flags], environ, port):
+        yield
 
 
 @contextmanager

@@ -200,8 +200,8 @@ on("input", "[data-find]", field => {
   say(`${$$("li:not([hidden])", list).length} found`);
 });
 
-/* Menus close on leaving; pressing a label inside puts focus on what is around the menu, which is not leaving */
-listen("click focusin", e => $$(".menu[open]").forEach(menu => { if (!menu.contains(e.target) && !(e.type === "focusin" && e.target.contains(menu))) menu.open = false; }));
+/* Menus close on leaving */
+listen("click focusin", e => $$(".menu[open]").forEach(menu => { if (!menu.contains(e.target)) menu.open = false; }));
 
 /* Keys: never in fields, never with modifiers */
 let prefixed = 0;

@@ -9,6 +9,7 @@ import orjson
 from app.core.envelope import moment
 from app.core.outcome import Timings
 from app.core.packs import EventPack
+from app.core.redaction import shown_headers
 from app.models import Delivery, Event, EventType
 from app.services.business_units import Unit
 from app.services.companies import CompanyView
@@ -157,10 +158,9 @@ def _response(row: AttemptView, block: bytes) -> Shape:
 def headers(block: bytes) -> dict[str, str]:
     """Return a block of header lines by name; lines of one name are joined by commas (RFC 9110, section 5.3)."""
     found: dict[str, str] = {}
-    for line in block.decode("utf-8", "replace").split("\r\n"):
-        name, colon, value = line.partition(":")
-        if colon:
-            found[name] = f"{found[name]}, {value.strip()}" if name in found else value.strip()
+    lines = (line.partition(":") for line in block.decode("utf-8", "replace").split("\r\n"))
+    for name, value in shown_headers([(name, value.strip()) for name, colon, value in lines if colon], ()):
+        found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 

@@ -58,7 +58,9 @@ def delete(path: ById) -> Response:
     return bodies.answer({"in_flight": webhooks.delete(actor(), path.id)})
 
 
-@calls.call("POST", "/webhooks/<id>/enable", WRITE, name="enableWebhook", answers={200: schemas.WebhookSwitchedOn})
+@calls.call(
+    "POST", "/webhooks/<id>/enable", WRITE, name="enableWebhook", answers={200: schemas.WebhookSwitchedOn}, clashes=True
+)
 def enable(path: ById) -> Response:
     """Turn a webhook on. Its preset's test event is sent at once."""
     switched = webhooks.turn_on(actor(), path.id)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from app.core.vocabulary import Table
 
-__all__ = ["DataFileError", "Diff", "EventPack", "Kind", "PackType", "load_packs"]
+__all__ = ["DataFileError", "Diff", "EventPack", "Kind", "Naming", "PackType", "load_packs"]
 
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _LONGEST_TYPE_NAME = 128
-_TYPE_KEYS = ("name", "kind", "title", "description", "example", "schema", "public", "searchable", "diff")
+_TYPE_KEYS = ("name", "kind", "title", "description", "example", "schema", "public", "searchable", "diff", "resource")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,13 @@ class Diff(NamedTuple):
 
     model: str
     into: str
+
+
+class Naming(NamedTuple):
+    """Which members of the data name the resource's type and id, for events whose producer names none beside them."""
+
+    type: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class PackType:
     public: str | None
     searchable: tuple[str, ...]
     diff: Diff | None
+    resource: Naming | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ def _type(table: Table, kinds: Collection[str]) -> PackType:
         public=_type_name(table, "public") if table.has("public") else None,
         searchable=table.each("searchable", str),
         diff=_diff(table),
+        resource=_naming(table),
     )
 
 
@@ -116,7 +125,22 @@ def _diff(table: Table) -> Diff | None:
     model, into = inner.text("model"), inner.text("into")
     if model == into:
         inner.refuse("into", "it must be another member than the model's")
-    members = [member.name for member in raw.members(table.json_object("example"))]
-    if model not in members:
-        inner.refuse("model", f"the example has no member {model!r}{nearest(model, members)}")
+    _must_have(table, inner, "model")
     return Diff(model, into)
+
+
+def _naming(table: Table) -> Naming | None:
+    if not table.has("resource"):
+        return None
+    inner = table.table("resource", ("type", "id"))
+    for key in ("type", "id"):
+        _must_have(table, inner, key)
+    return Naming(inner.text("type"), inner.text("id"))
+
+
+def _must_have(table: Table, inner: Table, key: str) -> None:
+    """Refuse the name of a member that the example doesn't have."""
+    name = inner.text(key)
+    members = [member.name for member in raw.members(table.json_object("example"))]
+    if name not in members:
+        inner.refuse(key, f"the example has no member {name!r}{nearest(name, members)}")

@@ -15,6 +15,7 @@ SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrftoken"}
 )
 _SECRET_WORDS = ("token", "secret", "passw", "pwd", "apikey", "credential", "signature")
+_SECRET_HEADER_WORDS = ("token", "secret", "passw", "pwd", "apikey", "accesskey", "authkey", "credential")
 _SECRET_KEYS = frozenset({"key", "sig", "auth", "authorization", "code", "pass", "sid", "session"})
 
 _SCHEME = re.compile(r"\s*(Basic|Bearer|Digest|Token)\s", re.IGNORECASE)
@@ -31,8 +32,17 @@ _PAIR = re.compile(r"""(?<![^?&;\s"'])([^?&;=\s"'<>#]{1,100})=([^&;#\s"'<>]+)"""
 
 def shown_headers(headers: Sequence[tuple[str, str]], secret_names: Collection[str]) -> list[tuple[str, str]]:
     """Return the headers as they may be shown; `secret_names`, in any case, are masked beside the usual ones."""
-    secret = SECRET_HEADERS | {name.lower() for name in secret_names}
-    return [(name, masked(value) if name.lower() in secret else redacted(value)) for name, value in headers]
+    secret = {name.lower() for name in secret_names}
+    return [
+        (name, masked(value) if name.lower() in secret or is_secret_header(name) else redacted(value))
+        for name, value in headers
+    ]
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether a header is a credential by its name: one of the usual ones, or called a token, a key to an API, …"""
+    plain = name.lower().replace("-", "").replace("_", "")
+    return name.lower() in SECRET_HEADERS or any(word in plain for word in _SECRET_HEADER_WORDS)
 
 
 def redacted(text: str) -> str:

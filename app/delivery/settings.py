@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import select
 
 from app.core import urls
-from app.core.redaction import SECRET_HEADERS
+from app.core.redaction import SECRET_HEADERS, is_secret_header
 from app.core.shaping import Shape
 from app.core.urls import Url, UrlError
 from app.database import read
@@ -130,6 +130,7 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
     preset = surroundings.presets.get(webhook.preset) or surroundings.presets["standard"]
     url, blocked = _address(webhook.url, preset)
     signs_in = authorization(webhook.auth)
+    headers = tuple(orjson.loads(webhook.headers).items()) if webhook.headers else ()
     return DeliverySettings(
         webhook_id=webhook.id,
         public_id=webhook.public_id,
@@ -158,7 +159,7 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
         signature_header=webhook.signature_header,
         keys=tuple(Key(secret.secret, secret.expires_at) for secret in webhook.secrets),
         authorization=signs_in,
-        headers=tuple(orjson.loads(webhook.headers).items()) if webhook.headers else (),
+        headers=headers,
         retry=webhook.retry,
         success_codes=tuple(webhook.success_codes),
         rate_limit=webhook.rate_limit,
@@ -167,7 +168,9 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
         verify_ssl=webhook.verify_ssl,
         ca=webhook.ca.encode() if webhook.ca else None,
         client_certificate=webhook.client_certificate.encode() if webhook.client_certificate else None,
-        secret_headers=SECRET_HEADERS | ({signs_in[0].lower()} if signs_in else frozenset()),
+        secret_headers=SECRET_HEADERS
+        | {name.lower() for name, _ in headers if is_secret_header(name)}
+        | ({signs_in[0].lower()} if signs_in else frozenset()),
     )
 
 

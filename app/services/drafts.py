@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.core import rules, urls
 from app.core.encoding import ContentType
-from app.core.redaction import MASK
+from app.core.redaction import MASK, is_secret_header
 from app.core.retry import Exhausted
 from app.core.rules import Auth, Draft
 from app.core.shaping import DataMode, EventFacts
@@ -103,7 +103,9 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "extra_fields": list(webhook.extra_fields),
         "field_mapping": [{"field": field, "property": target} for field, target in webhook.field_mapping],
         "only_mapped_fields": webhook.only_mapped_fields,
-        "headers": orjson.loads(webhook.headers) if webhook.headers else {},
+        "headers": {
+            name: MASK if value and is_secret_header(name) else value for name, value in _stored_headers(webhook).items()
+        },
         "filter": webhook.filter,
         "signature": {"scheme": webhook.scheme or "none", "header": webhook.signature_header},
         "retry": {
@@ -131,6 +133,7 @@ def settle(session: Session, actor: Actor, given: Given, webhook: Webhook | None
     values = _merged(shown(webhook) if webhook else defaults_of(preset), given)
     values["preset"] = preset.name
     values["auth"], again = _unmasked(values["auth"], webhook, values["url"])
+    values["headers"], headers_again = _unmasked_headers(values["headers"], webhook, values["url"])
     if values["client_certificate"] == MASK:
         values["client_certificate"] = webhook.client_certificate if webhook else None
     draft = _draft(values)
@@ -149,8 +152,8 @@ def settle(session: Session, actor: Actor, given: Given, webhook: Webhook | None
         schemes=installed().schemes,
         own=installed().base,
     )
-    if again or found:
-        raise Invalid([*found, *again])
+    if again or headers_again or found:
+        raise Invalid([*found, *again, *headers_again])
     return Settled(draft, units, values)
 
 
@@ -209,6 +212,20 @@ def _unmasked(auth: Given, webhook: Webhook | None, url: str) -> tuple[dict[str,
     if _host(url) != _host(webhook.url):
         return auth, [Problem(f"auth.{secret}", f"The URL points to a new host, so enter the {secret} again.")]
     return {**auth, secret: stored.get(secret)}, []
+
+
+def _stored_headers(webhook: Webhook | None) -> dict[str, str]:
+    return dict(orjson.loads(webhook.headers)) if webhook is not None and webhook.headers else {}
+
+
+def _unmasked_headers(headers: Given, webhook: Webhook | None, url: str) -> tuple[dict[str, Any], list[Problem]]:
+    """Put back the stored values of secret headers that came masked; a changed host has to be given them again."""
+    stored = {name.lower(): value for name, value in _stored_headers(webhook).items()}
+    kept = [name for name, value in headers.items() if value == MASK and name.lower() in stored]
+    found = {**headers, **{name: stored[name.lower()] for name in kept}}
+    if webhook is None or not kept or _host(url) == _host(webhook.url):
+        return found, []
+    return found, [Problem("headers", f"The URL points to a new host, so enter {name} again.") for name in kept]
 
 
 def _masked(auth: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from app.database import read
 from app.delivery.installed import installed
 from app.errors import AppError, Invalid, NotFound, Problem, Unavailable
 from app.models import ApiKey, BusinessUnit, Delivery, Event, EventType, MembershipUnit, SchemaMode, Webhook
+from app.services import resources
 from app.services.intake import Answer, Prepared, Stored, intake
 from app.services.routing import KnownType, RoutingTable, kept_table, table_of
 from app.services.scope import Actor, for_org
@@ -83,6 +84,9 @@ def publish_batch(actor: Actor, batch: Sequence[Posted | AppError], now: int) ->
 
 def _prepare(actor: Actor, posted: Posted, now: int) -> Prepared:
     kind, unit = _known(actor.organization_id, posted)
+    resource_type, resource_id = posted.resource_type, posted.resource_id
+    if resource_id is None and kind.resource_in is not None:
+        resource_type, resource_id = resources.named_in(posted.data, kind.resource_in)
     return Prepared(
         organization_id=actor.organization_id,
         type_id=kind.id,
@@ -93,8 +97,8 @@ def _prepare(actor: Actor, posted: Posted, now: int) -> Prepared:
         context=posted.context,
         previous=posted.previous,
         status=posted.status,
-        resource_type=posted.resource_type,
-        resource_id=posted.resource_id,
+        resource_type=resource_type,
+        resource_id=resource_id,
         business_unit_id=unit,
         visible_to=frozenset(address.lower() for address in posted.visible_to)
         if posted.visible_to is not None

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session, selectinload
 from app import clock, crypto, ids
 from app.core import cursors, signing
 from app.core.access import Permission
-from app.core.redaction import MASK, SECRET_HEADERS
+from app.core.redaction import MASK, is_secret_header
 from app.core.signing import Step, Verdict
 from app.database import read, write
+from app.delivery import settings
 from app.delivery.installed import installed
 from app.errors import Invalid, NotFound, Problem
 from app.models import Delivery, Inbox, InboxRequest, Webhook
@@ -185,6 +186,8 @@ def receive(token: str, method: str, headers: Sequence[tuple[str, str]], body: b
         inbox = session.scalar(select(Inbox).where(Inbox.token == token).with_for_update())
         if inbox is None:
             raise NotFound
+        delivery = _delivery(headers)
+        secret = _secret_headers(session, inbox.organization_id, delivery)
         answer, *later = inbox.answers
         if later:
             inbox.answers = later
@@ -193,11 +196,11 @@ def receive(token: str, method: str, headers: Sequence[tuple[str, str]], body: b
                 public_id=ids.new_id("req"),
                 inbox_id=inbox.id,
                 method=method[:16],
-                headers=[_kept(name, value) for name, value in headers],
+                headers=[_kept(name, value, secret) for name, value in headers],
                 body=body[:KEPT_BYTES],
                 size=len(body),
                 answered=answer,
-                delivery=_delivery(headers),
+                delivery=delivery,
                 received_at=now,
             )
         )
@@ -216,9 +219,19 @@ def _reply(answer: str) -> Reply:
     return Reply(status, retry_after_s=RETRY_AFTER_S if status == 429 else None)
 
 
-def _kept(name: str, value: str) -> list[str]:
+def _secret_headers(session: Session, organization_id: int, delivery: str | None) -> frozenset[str]:
+    """The headers, in lower case, that the webhook that sends this keeps secret: it may sign in by one of its own."""
+    query = select(Delivery.webhook_id).where(
+        Delivery.public_id == delivery, Delivery.organization_id == organization_id
+    )
+    webhook_id = session.scalar(query) if delivery else None
+    kept = settings.of(webhook_id) if webhook_id is not None else None
+    return kept.secret_headers if kept is not None else frozenset()
+
+
+def _kept(name: str, value: str, secret: frozenset[str]) -> list[str]:
     """A header as it is kept: credentials only as far as to see that they came."""
-    if name.lower() not in SECRET_HEADERS:
+    if name.lower() not in secret and not is_secret_header(name):
         return [name, value]
     scheme, blank, _ = value.partition(" ")
     return [name, f"{scheme} {MASK}" if blank else MASK]

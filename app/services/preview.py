@@ -130,7 +130,7 @@ def curl(url: str, headers: tuple[tuple[str, str], ...], body: bytes) -> str:
     for name, value in headers:
         if name.lower() not in {"host", "content-length"}:
             text = f"{name}: {value}"
-            masked = MASK in text
-            parts.append(f'-H "{text.replace(MASK, "$POSTROOM_SECRET")}"' if masked else f"-H {shlex.quote(text)}")
+            # Nothing but the variable stands in double quotes: what people wrote must not be run by the shell.
+            parts.append("-H " + '"$POSTROOM_SECRET"'.join([shlex.quote(part) if part else "" for part in text.split(MASK)]))
     parts.append(f"--data-binary {shlex.quote(body.decode('utf-8', 'replace'))}")
     return " \\\n  ".join(parts)

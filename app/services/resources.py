@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import orjson
 from sqlalchemy import select
 
 from app.core import diff
@@ -13,7 +14,25 @@ from app.models import Resource
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from app.core.packs import Naming
     from app.services.intake import Prepared
+
+
+LONGEST = 200
+
+
+def named_in(data: bytes, naming: Naming) -> tuple[str, str] | tuple[None, None]:
+    """Return the type and the id of the resource that an event's data name; none unless both are there."""
+    found = [_word(diff.model_of(data, member)) for member in naming]
+    return (found[0], found[1]) if found[0] and found[1] else (None, None)
+
+
+def _word(value: bytes | None) -> str | None:
+    """A text or a number as a word; None for anything else, and for what no resource is called."""
+    if value is None or not (value.startswith(b'"') or value[:1] in b"-0123456789"):
+        return None
+    text = str(orjson.loads(value)) if value.startswith(b'"') else value.decode()
+    return text if len(text) <= LONGEST and text.isprintable() else None
 
 
 def with_diff(session: Session, item: Prepared, now: int) -> tuple[Prepared, bytes | None]:

@@ -11,12 +11,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
 from app.core.routing import Target, patterns_for
+from app.delivery.installed import installed
 from app.models import BusinessUnit, EventType, Membership, Organization, SchemaMode, Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.core.access import View
+    from app.core.packs import Naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class KnownType:
     schema_mode: SchemaMode
     diff_model: str | None
     diff_into: str | None
+    resource_in: Naming | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class RoutingTable:
         return found.values()
 
 
+_VERSION = "SELECT routing_version FROM organization WHERE id = {}"  # asked for at every commit of the intake
 _lock = threading.Lock()
 _kept: dict[int, RoutingTable] = {}
 
@@ -67,7 +71,7 @@ def kept_table(organization_id: int) -> RoutingTable | None:
 
 def table_of(session: Session, organization_id: int) -> RoutingTable:
     """Return the table as it is in this transaction."""
-    version = session.scalar(select(Organization.routing_version).where(Organization.id == organization_id)) or 0
+    version = session.connection().exec_driver_sql(_VERSION.format(int(organization_id))).scalar() or 0
     kept = _kept.get(organization_id)
     if kept is not None and kept.version == version:
         return kept
@@ -86,12 +90,22 @@ def table_of(session: Session, organization_id: int) -> RoutingTable:
 
 def _types(session: Session, organization_id: int) -> dict[str, KnownType]:
     rows = session.scalars(select(EventType).where(EventType.organization_id == organization_id))
-    return {
-        row.name: KnownType(
-            row.id, row.name, row.public_name, row.schema, row.schema_mode, row.diff_model, row.diff_into
-        )
-        for row in rows
-    }
+    return {row.name: _known(row) for row in rows}
+
+
+def _known(row: EventType) -> KnownType:
+    pack = installed().packs.get(row.pack or "")
+    named = {each.name: each.resource for each in pack.types} if pack else {}
+    return KnownType(
+        id=row.id,
+        name=row.name,
+        public_name=row.public_name,
+        schema=row.schema,
+        schema_mode=row.schema_mode,
+        diff_model=row.diff_model,
+        diff_into=row.diff_into,
+        resource_in=named.get(row.name),
+    )
 
 
 def _units(session: Session, organization_id: int) -> dict[str, int]:

@@ -181,11 +181,16 @@ class Switched:
 
 
 def turn_on(actor: Actor, public_id: str) -> Switched:
-    """Turn a webhook on and send its preset's test event at once. Nothing happens when it was on already."""
+    """Turn a webhook on and send its preset's test event at once. Nothing happens when it was on already.
+
+    Raises `Conflict` for one whose owner left: as nobody's, it would be on and never hear of anything.
+    """
     actor.require(Permission.WEBHOOKS)
     now = clock.now()
     with write() as session:
         webhook = for_org(session, actor, Webhook).one(public_id)
+        if webhook.owner is None:
+            raise Conflict("Its owner left, and it hears only of what its owner may see. Choose an owner first.")
         test: str | None = None
         if webhook.turn_on(actor.name, now):
             webhook.lane.shut_until = 0

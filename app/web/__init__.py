@@ -9,9 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_login import current_user
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from app import clock, crypto, logs
 from app.config import ASSETS, Settings
@@ -93,6 +104,27 @@ def _begin() -> None:
     if is_api():
         return
     g.request_id = crypto.new_token()[:8]
+    _refuse_nul()
+
+
+def _refuse_nul() -> None:
+    """No database keeps U+0000 in a text, so nothing is found by it and nothing is saved with it."""
+    if "\0" in request.path:
+        raise NotFound
+    access = getattr(current_app.view_functions.get(request.endpoint or ""), "__access__", None)
+    given = request.args if access == "receiver" else request.values  # a receiver's body is bytes, and stays so
+    if any("\0" in name or "\0" in value for name, value in given.items(multi=True)):
+        raise BadRequest("What was sent contains the character U+0000, which can't be kept.")
+
+
+def own_path(address: str | None) -> str | None:
+    """Return an address when it is a path of this site, else None.
+
+    A browser takes tabs and line ends out, and reads `//host` and `/\\host` as another site.
+    """
+    if address and address.startswith("/") and address[1:2] not in ("/", "\\") and address.isprintable():
+        return address
+    return None
 
 
 def csp_nonce() -> str:

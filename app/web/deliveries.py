@@ -14,7 +14,7 @@ from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState
 from app.errors import Conflict, Invalid
 from app.services import deliveries, preview, tests
-from app.web import attempts, exports, is_fragment, live, log_filters, needs, payloads, words
+from app.web import attempts, exports, is_fragment, live, log_filters, needs, own_path, payloads, words
 from app.web.filters import number, zone_named
 from app.web.viewer import actor, viewer
 from app.web.words import Voice
@@ -337,7 +337,7 @@ def replay(public_id: str) -> BaseResponse:
 
 def _ask(template: str, public_id: str) -> str:
     view = deliveries.find(actor(), public_id)
-    back = _local(request.args.get("back")) or url_for("deliveries.show", public_id=public_id)
+    back = own_path(request.args.get("back")) or url_for("deliveries.show", public_id=public_id)
     return render_template(template, row=view.row, back=back, action=request.path)
 
 
@@ -348,7 +348,7 @@ def ask_replay_all() -> str:
     chosen = deliveries.details(actor(), _chosen())
     if not chosen:
         raise Conflict("Choose the deliveries first.")
-    back = _local(request.args.get("back")) or url_for("deliveries.index")
+    back = own_path(request.args.get("back")) or url_for("deliveries.index")
     rows = [view.row for view in chosen.values()]
     return render_template("deliveries/replay_all.html", rows=rows, back=back, action=url_for("deliveries.replay_all"))
 
@@ -387,11 +387,4 @@ def _editor(view: DeliveryView, text: str, errors: dict[str, str]) -> str:
 
 
 def _back(otherwise: str) -> BaseResponse:
-    return redirect(_local(request.form.get("back")) or otherwise, 303)
-
-
-def _local(address: str | None) -> str | None:
-    """An address on this site, or None: a browser reads `//host` and `/\\host` as another one."""
-    if address and address.startswith("/") and not address.startswith(("//", "/\\")):
-        return address
-    return None
+    return redirect(own_path(request.form.get("back")) or otherwise, 303)

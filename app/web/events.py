@@ -106,7 +106,7 @@ def _curl(item: bytes) -> str:
 
 def _command(event: Event) -> str:
     """The command that publishes the same once more, as an event of its own."""
-    given = {"resource": {"type": event.resource_type, "id": event.resource_id} if event.resource_id else None}
+    given: dict[str, object] = {"resource": {"type": event.resource_type, "id": event.resource_id} if event.resource_id else None}
     given |= {"status": event.status, "public": event.is_public or None}
     said = json.dumps({"type": event.type, **{name: value for name, value in given.items() if value}})
     return _curl(said.encode()[:-1] + b', "data": ' + event.data + b"}")

@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from app.services import sign_in
 from app.services.sign_in import TooManyFailuresError, WrongPasswordError
-from app.web import public
+from app.web import own_path, public
 from app.web.viewer import begin_session, end_session
 
 if TYPE_CHECKING:
@@ -63,6 +63,4 @@ def _page(email: str, error: str | None) -> str:
 
 def _going() -> str:
     """Where to go on: a path of this server and nothing else."""
-    asked = request.values.get("next", "")
-    is_ours = asked.startswith("/") and not asked.startswith(("//", "/\\")) and asked.isprintable()
-    return asked if is_ours else url_for("start.home")
+    return own_path(request.values.get("next")) or url_for("start.home")

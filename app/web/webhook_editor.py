@@ -10,6 +10,7 @@ from flask import flash, redirect, render_template, request, url_for
 
 from app.core.access import Permission
 from app.core.envelope import EventFacts
+from app.core.redaction import MASK
 from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
@@ -61,7 +62,9 @@ def new() -> str:
     copied = request.args.get("copy") or request.args.get("from")
     if copied:
         settings = webhooks.find(actor(), copied).settings
-        form = forms.shown({**settings, "name": f"{settings['name']} (copy)", "client_certificate": None})
+        headers = {name: value for name, value in settings["headers"].items() if value != MASK}
+        copy = {"name": f"{settings['name']} (copy)", "client_certificate": None, "headers": headers}
+        form = forms.shown({**settings, **copy})
         form = replace(form, stored=frozenset(), version="")
     else:
         form = _fresh(request.args.get("preset", DEFAULT_PRESET))

@@ -14,7 +14,7 @@ from app.core.access import Permission
 from app.core.states import FINISHED, DeliveryState
 from app.core.urls import UrlError
 from app.delivery.installed import installed
-from app.errors import Invalid, NotFound
+from app.errors import Conflict, Invalid, NotFound
 from app.services import changes, deliveries, event_types, signatures, signing_secrets, standing, tests, webhooks
 from app.services.deliveries import LogQuery
 from app.web import is_fragment, live, needs, once, samples, words
@@ -244,8 +244,13 @@ def rotate(public_id: str) -> BaseResponse:
 @bp.post("/webhooks/<public_id>/on")
 @needs(Permission.WEBHOOKS)
 def turn_on(public_id: str) -> BaseResponse | str:
-    """Turn it on, which sends a test payload."""
-    return _after(public_id, webhooks.turn_on(actor(), public_id).test_delivery)
+    """Turn it on, which sends a test payload; where it has no owner, go and choose one."""
+    try:
+        return _after(public_id, webhooks.turn_on(actor(), public_id).test_delivery)
+    except Conflict as error:
+        flash(error.message)
+        place = url_for(".edit", public_id=public_id, _anchor="owner")
+        return Response(headers={"HX-Redirect": place}) if is_fragment() else redirect(place, 303)
 
 
 @bp.get("/webhooks/<public_id>/off")

@@ -132,7 +132,8 @@ description = "A thing was made."
 public = "thing.public.made"
 searchable = ["id"]
 diff = { model = "thing", into = "diff" }
-example = { id = 1, thing = { size = 1.5 } }
+resource = { type = "sort", id = "id" }
+example = { id = 1, sort = "x", thing = { size = 1.5 } }
 """
 
 
@@ -144,7 +145,7 @@ def test_an_own_pack_is_read_beside_the_shipped_ones_and_may_give_its_example_as
 
     assert set(packs) == {*PACKS, "own"}
     made = packs["own"].types[0]
-    assert (made.example, made.schema) == (b'{"id":1,"thing":{"size":1.5}}', None)
+    assert (made.example, made.schema) == (b'{"id":1,"sort":"x","thing":{"size":1.5}}', None)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +159,8 @@ def test_an_own_pack_is_read_beside_the_shipped_ones_and_may_give_its_example_as
         ('model = "thing"', 'model = "thin"',
          "own.toml: type[0].diff.model: the example has no member 'thin'; did you mean thing?"),
         ('into = "diff"', 'into = "thing"', "own.toml: type[0].diff.into: it must be another member"),
+        ('type = "sort"', 'type = "soot"',
+         "own.toml: type[0].resource.type: the example has no member 'soot'; did you mean sort?"),
         ("example = {", "example = 3 # {", "own.toml: type[0].example: it must be a table"),
         ("[[kind]]", "[kind]", "own.toml: kind: it must be a list"),
         ('["id"]', "[1]", "own.toml: type[0].searchable[0]: it must be a text"),
@@ -170,3 +173,11 @@ def test_a_wrong_pack_is_refused_with_file_key_and_the_nearest_key(old: str, new
         load_packs([("own", OWN.replace(old, new, 1).encode())])
 
     assert str(caught.value).startswith(says)
+
+
+def test_data_models_name_their_resource_in_the_data():
+    declared = {each.name: each.resource for _, each in TYPES if each.resource}
+
+    assert declared == {
+        f"integration_{verb}_data_model": ("type", "resource_id") for verb in ("new", "updated", "deleted")
+    }

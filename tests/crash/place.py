@@ -62,7 +62,9 @@ class Place:
         }
         environment = {"PATH": os.environ["PATH"], **{f"POSTROOM_{name}": text for name, text in chosen.items()}}
         with self.log.open("ab") as log:
-            return subprocess.Popen([sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+            return subprocess.Popen(
+                [sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
 
     def start(self, **options: str) -> None:
         """Start the server and wait until it answers, or until a fault point has ended it."""
@@ -93,7 +95,9 @@ class Place:
         self.child.terminate()
         return self.wait_for_death()
 
-    def ask(self, method: str, path: str, body: Any = None, wire: http.client.HTTPConnection | None = None) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: Any = None, wire: http.client.HTTPConnection | None = None
+    ) -> tuple[int, Any]:
         """Make one call; return status and answer. Raises one of `LOST` when no answer came."""
         mine = wire or self.connect()
         try:

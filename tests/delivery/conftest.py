@@ -47,7 +47,7 @@ def running(app: Flask, engine: Engine) -> Running:
 
 
 class Crowd:
-    """A script that keeps every answer back until `expected` requests are there at once; `peak` is the most there were."""
+    """A script that keeps answers back until `expected` requests are there at once; `peak` is the most there were."""
 
     def __init__(self, expected: int) -> None:
         self.expected = expected

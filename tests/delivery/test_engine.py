@@ -197,9 +197,7 @@ class TestWhatAReceiverAsksFor:
         deliver()
         assert states()[0] == ("delivered", [500, 200])
 
-    def test_an_answer_can_ask_for_the_webhook_to_be_turned_off(
-        self, publish, make_webhook, receiver, deliver, states
-    ):
+    def test_an_answer_can_ask_for_the_webhook_to_be_turned_off(self, publish, make_webhook, receiver, deliver, states):
         receiver.answers(answer(200, {"Webhook-Delivery": "disable"}))
         hook = make_webhook(url=receiver.url)
         publish()

@@ -48,7 +48,7 @@ class Person:
 
     def _send(self, how: Any, path: str, **more: Any) -> TestResponse:
         """Outside the test's application context, whose `g` all requests would share."""
-        answer: TestResponse = Context().run(how, path, **more)
+        answer: TestResponse = Context().run(how, path, buffered=True, **more)
         return answer
 
 

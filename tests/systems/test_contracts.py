@@ -225,6 +225,24 @@ def test_a3_when_the_owner_goes_their_webhooks_are_turned_off_or_given_to_somebo
     assert "its owner left" in shown.text
     assert "Owner Nobody" in shown.text
 
+    choose = ada.send(shown.forms[f"/webhooks/{webhook['id']}/on"])
+    assert "Choose an owner first." in choose.text
+    ada.send(choose.forms["webhook-form"], owner="ada@acme.test")
+    server.post(f"/webhooks/{webhook['id']}/enable")
+    assert _outcome(server, server.publish("contractCreated"), webhook) == ("pending", None)
+
+
+def test_a3_changing_the_owner_changes_what_is_heard_from_the_next_event(server, hooks):
+    webhook, receiver = hooks["member"]
+    before = server.publish("contractCreated", business_unit="south")
+
+    server.patch(f"/webhooks/{webhook['id']}", {"owner": "ada@acme.test"})
+    after = server.publish("contractCreated", business_unit="south")
+
+    assert _outcome(server, before, webhook) == ("skipped", "owner_cannot_see")
+    assert _outcome(server, after, webhook) == ("pending", None)
+    assert only(receiver).headers["webhook-id"] == after["id"]
+
 
 def _member_page(visitor, email):
     row = next(row for row in visitor.page.html.split("<tr") if email in row)
