@@ -64,7 +64,8 @@ def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
     config: dict[str, object] = {
         "SECRET_KEY": secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": settings.threads + 8, "max_overflow": 16},
+        # An error that is logged must not tell the values of the statement: payloads and addresses are among them.
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": settings.threads + 8, "max_overflow": 16, "hide_parameters": True},
         "SESSION_COOKIE_NAME": "__Host-postroom" if is_https else "postroom",
         "SESSION_COOKIE_SECURE": is_https,
         "SESSION_COOKIE_HTTPONLY": True,
@@ -78,7 +79,7 @@ def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
     if settings.base_url:
         config["TRUSTED_HOSTS"] = [urlsplit(settings.base_url).netloc, "127.0.0.1", "localhost"]
     if settings.database.startswith("sqlite"):
-        config["SQLALCHEMY_BINDS"] = {"read": settings.database}
+        config["SQLALCHEMY_BINDS"] = {"read": {"url": settings.database, "hide_parameters": True}}
     else:
         config["SQLALCHEMY_ENGINE_OPTIONS"] = {**config["SQLALCHEMY_ENGINE_OPTIONS"], "pool_pre_ping": True}  # type: ignore[dict-item]
     return config

@@ -47,28 +47,13 @@ HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 DAY_BEGAN_MS = 26 * HOUR_MS
 TROUBLE_BEGAN_MS = 40 * MINUTE_MS
 ROUGHLY_EVERY_MS = 13 * MINUTE_MS
-PUBLISHED = [
-    "job.created",
-    "job.updated",
-    "job.assigned",
-    "job.status_changed",
-    "job.image_created",
-    "estimate.created",
-    "estimate.updated",
-    "contractCreated",
-    "contractSigned",
-    "contractReminder",
-    "project.created",
-    "project.updated",
-    "user.created",
-    "integration_new_data_model",
-    "integration_updated_data_model",
-    "integration_import_done",
-    "transaction.create",
-    "transaction.update",
-    "transaction.send",
-    "transaction.review",
-]
+PUBLISHED = (
+    *("job.created", "job.updated", "job.assigned", "job.status_changed", "job.image_created"),
+    *("estimate.created", "estimate.updated", "contractCreated", "contractSigned", "contractReminder"),
+    *("project.created", "project.updated", "user.created", "integration_new_data_model"),
+    *("integration_updated_data_model", "integration_import_done"),
+    *("transaction.create", "transaction.update", "transaction.send", "transaction.review"),
+)
 CONTEXT = b'{"customer_id":"cus_2204","state":"k2v9-connect-7714"}'
 
 

@@ -10,7 +10,7 @@ from app.api.paging import page_of_all
 from app.api.schemas import deliveries as schemas
 from app.api.schemas.shapes import Listed
 from app.core.access import Scope
-from app.services import deliveries
+from app.services import deliveries, log
 
 calls = Calls("deliveries", "Deliveries")
 _TESTS = {"true": "only", "false": "exclude"}
@@ -19,12 +19,12 @@ _TESTS = {"true": "only", "false": "exclude"}
 @calls.call("GET", "/deliveries", Scope.DELIVERIES_READ, name="listDeliveries", answers={200: schemas.Deliveries})
 def index(query: schemas.LogQuery) -> Response:
     """List deliveries, newest first."""
-    page = deliveries.page(actor(), _asked(query))
+    page = log.page(actor(), _asked(query))
     return bodies.answer({"items": [serialize.delivery(row) for row in page.rows], "next": page.older})
 
 
-def _asked(query: schemas.LogQuery) -> deliveries.LogQuery:
-    return deliveries.LogQuery(
+def _asked(query: schemas.LogQuery) -> log.LogQuery:
+    return log.LogQuery(
         state=tuple(query.state or ()),
         webhook=tuple(query.webhook or ()),
         event=query.event,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -51,14 +52,19 @@ def readyz() -> Response:
 @anyone
 def metrics() -> Response:
     """Prometheus' text format: for this machine, or with a key that has the scope `admin`."""
-    if not _is_loopback(request.remote_addr) and not key_holder().may(Scope.ADMIN):
+    if not _is_this_machine() and not key_holder().may(Scope.ADMIN):
         raise Refused("This needs an API key with the scope admin.")
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
+def _is_this_machine() -> bool:
+    """Whether it comes from here and is for here: what a proxy beside us passes on comes from here too."""
+    return _is_loopback(request.remote_addr) and _is_loopback(urlsplit(f"//{request.host}").hostname)
+
+
 def _is_loopback(address: str | None) -> bool:
     try:
-        return address is not None and ip_address(address).is_loopback
+        return address is not None and (address == "localhost" or ip_address(address).is_loopback)
     except ValueError:  # a socket in the file system has no address
         return False
 

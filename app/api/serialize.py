@@ -13,10 +13,11 @@ from app.core.redaction import shown_headers
 from app.models import Delivery, Event, EventType
 from app.services.business_units import Unit
 from app.services.companies import CompanyView
-from app.services.deliveries import AttemptView, DeliveryRow
+from app.services.deliveries import AttemptView
 from app.services.events import FoundEvent
 from app.services.explain import Explanation
 from app.services.intake import Stored
+from app.services.log import DeliveryRow
 from app.services.preview import Preview
 from app.services.webhooks import WebhookView
 

@@ -75,11 +75,14 @@ class DeliverySettings:
 
 _lock = threading.Lock()
 _kept: dict[int, DeliverySettings] = {}
+_changes = 0  # counts what was forgotten: what was loaded meanwhile may be out of date
 
 
 def forget(webhook_id: int) -> None:
     """Drop what is kept of a webhook. Call it after the commit that changed it."""
+    global _changes
     with _lock:
+        _changes += 1
         _kept.pop(webhook_id, None)
 
 
@@ -105,16 +108,17 @@ def of(webhook_id: int) -> DeliverySettings | None:
 
 
 def of_many(webhook_ids: Collection[int]) -> dict[int, DeliverySettings]:
-    """Return the settings of several webhooks with at most one round of queries."""
-    with _lock:
-        found = {webhook_id: _kept[webhook_id] for webhook_id in webhook_ids if webhook_id in _kept}
-    missing = [webhook_id for webhook_id in webhook_ids if webhook_id not in found]
-    if missing:
-        loaded = _load(missing)
+    """Return the settings of several webhooks with one round of queries, again if one was changed meanwhile."""
+    while True:
         with _lock:
-            _kept.update(loaded)
-        found.update(loaded)
-    return found
+            found = {webhook_id: _kept[webhook_id] for webhook_id in webhook_ids if webhook_id in _kept}
+            changes = _changes
+        missing = [webhook_id for webhook_id in webhook_ids if webhook_id not in found]
+        loaded = _load(missing) if missing else {}
+        with _lock:
+            if changes == _changes:
+                _kept.update(loaded)
+                return found | loaded
 
 
 def _load(webhook_ids: list[int]) -> dict[int, DeliverySettings]:

@@ -104,7 +104,8 @@ def shown(webhook: Webhook) -> dict[str, Any]:
         "field_mapping": [{"field": field, "property": target} for field, target in webhook.field_mapping],
         "only_mapped_fields": webhook.only_mapped_fields,
         "headers": {
-            name: MASK if value and is_secret_header(name) else value for name, value in _stored_headers(webhook).items()
+            name: MASK if value and is_secret_header(name) else value
+            for name, value in _stored_headers(webhook).items()
         },
         "filter": webhook.filter,
         "signature": {"scheme": webhook.scheme or "none", "header": webhook.signature_header},

@@ -149,6 +149,19 @@ def _found(session: Session, actor: Actor, name: str) -> EventType | None:
     )
 
 
+def carried_by(session: Session, actor: Actor, name: str) -> EventType:
+    """Return the type whose events carry this name: its own, or that of its public variant. Raises `Invalid`."""
+    found = session.scalar(
+        select(EventType)
+        .where(EventType.organization_id == actor.organization_id)
+        .where((EventType.name == name) | (EventType.public_name == name))
+        .order_by(EventType.id)
+    )
+    if found is None:
+        raise Invalid([Problem("event_type", f"There is no event type {name}.")])
+    return found
+
+
 def _one(session: Session, actor: Actor, name: str) -> EventType:
     found = _found(session, actor, name)
     if found is None:

@@ -228,10 +228,10 @@ def _store(session: Session, events: Sequence[Prepared], now: int) -> list[Answe
 
 # Plain SQL, because a group of a few events is stored hundreds of times a second and each statement's way through
 # the expression language costs more than the statement.
-_KNOWN_COLUMNS = "id, public_id, organization_id, producer_id, type, digest, created_at"
+_KNOWN_COLUMNS = "SELECT id, public_id, organization_id, producer_id, type, digest, created_at FROM event WHERE "
 _KNOWN = {
-    "sqlite": f"SELECT {_KNOWN_COLUMNS} FROM event WHERE organization_id = ? AND producer_id IN (SELECT value FROM json_each(?))",
-    "postgresql": f"SELECT {_KNOWN_COLUMNS} FROM event WHERE organization_id = %s AND producer_id = ANY(%s)",
+    "sqlite": _KNOWN_COLUMNS + "organization_id = ? AND producer_id IN (SELECT value FROM json_each(?))",
+    "postgresql": _KNOWN_COLUMNS + "organization_id = %s AND producer_id = ANY(%s)",
 }
 _IDS = {
     "sqlite": "SELECT max(id) FROM event",

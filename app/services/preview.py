@@ -6,9 +6,10 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+import orjson
 
 from app import clock, crypto, ids
+from app.core import diff
 from app.core.access import Permission
 from app.core.redaction import MASK
 from app.core.routing import Routed, obstacles
@@ -20,8 +21,8 @@ from app.delivery.directory import surroundings_of
 from app.delivery.queue import Loaded
 from app.delivery.settings import DeliverySettings, settle
 from app.errors import Invalid, NotFound, Problem
-from app.models import Event, EventType, Organization, SigningSecret, Webhook
-from app.services import drafts, routing
+from app.models import Event, Organization, SigningSecret, Webhook
+from app.services import drafts, event_types, routing
 from app.services.events import may_see
 from app.services.scope import Actor, for_org
 
@@ -65,6 +66,8 @@ def preview(
         organization = session.get_one(Organization, actor.organization_id)
         kept = settle(row, organization.public_id)
         sample = _sample(session, actor, kept, event_type, event, now)
+        if event is None and row.units:  # an example is of no unit: shown as one that this webhook hears of
+            sample = sample._replace(business_unit_id=min(unit.id for unit in row.units))
         target = routing.target_of(row)
         session.rollback()
     return _built(kept, sample, _reason(sample, target), now)
@@ -96,13 +99,14 @@ def _sample(
         return Loaded(*(getattr(past, name) for name in Loaded._fields))
     kind, data = kept.preset.test_type, kept.preset.test_data
     if event_type is not None:
-        found = session.scalar(
-            select(EventType).where(EventType.organization_id == actor.organization_id, EventType.name == event_type)
-        )
-        if found is None:
-            raise Invalid([Problem("event_type", f"There is no event type {event_type}.")])
-        kind, data = found.name, bytes(found.example)
-    return Loaded(0, ids.new_id("evt"), kind, data, None, None, None, None, None, now, now)
+        kind, data = event_type, bytes(event_types.carried_by(session, actor, event_type).example)
+    return Loaded(0, ids.new_id("evt"), kind, data, None, _status(data), None, None, None, now, now)
+
+
+def _status(data: bytes) -> str | None:
+    """What a producer of this example would most likely publish as the event's status."""
+    value = diff.model_of(data, "status")
+    return str(orjson.loads(value)) if value is not None and value.startswith(b'"') else None
 
 
 def _reason(sample: Loaded, target: Any) -> Reason | None:
@@ -131,6 +135,8 @@ def curl(url: str, headers: tuple[tuple[str, str], ...], body: bytes) -> str:
         if name.lower() not in {"host", "content-length"}:
             text = f"{name}: {value}"
             # Nothing but the variable stands in double quotes: what people wrote must not be run by the shell.
-            parts.append("-H " + '"$POSTROOM_SECRET"'.join([shlex.quote(part) if part else "" for part in text.split(MASK)]))
+            parts.append(
+                "-H " + '"$POSTROOM_SECRET"'.join([shlex.quote(part) if part else "" for part in text.split(MASK)])
+            )
     parts.append(f"--data-binary {shlex.quote(body.decode('utf-8', 'replace'))}")
     return " \\\n  ".join(parts)

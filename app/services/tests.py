@@ -16,8 +16,8 @@ from app.database import write
 from app.delivery import bell, queue
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Throttled
-from app.models import Delivery, Event, EventType, Webhook
-from app.services import audit
+from app.models import Delivery, Event, Webhook
+from app.services import audit, event_types
 from app.services.events import may_see
 from app.services.scope import Actor, for_org
 
@@ -97,12 +97,7 @@ def _chosen(session: Session, actor: Actor, webhook: Webhook, event_type: str | 
         return sample_of(past)
     if event_type is None:
         return preset_test(webhook)
-    kind = session.scalar(
-        select(EventType).where(EventType.organization_id == actor.organization_id, EventType.name == event_type)
-    )
-    if kind is None:
-        raise Invalid([Problem("event_type", f"There is no event type {event_type}.")])
-    return Sample(kind.name, bytes(kind.example))
+    return Sample(event_type, bytes(event_types.carried_by(session, actor, event_type).example))
 
 
 def sample_of(event: Event) -> Sample:

@@ -27,6 +27,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from app import clock, crypto, logs
 from app.config import ASSETS, Settings
 from app.core.access import Permission
+from app.database import is_unavailable
 from app.errors import AppError, Conflict, Invalid, NotFound, Refused, Throttled, TooLarge, Unavailable
 from app.extensions import login_manager
 from app.version import __version__
@@ -152,7 +153,7 @@ def asset(name: str) -> str:
 
 
 def _context() -> dict[str, Any]:
-    if is_api():
+    if is_api() or g.get("is_broken"):
         return {}
     from app.services import notifications, webhooks
 
@@ -262,6 +263,10 @@ def _explain_http(error: HTTPException) -> BaseResponse:
 
 
 def _apologize(error: Exception) -> BaseResponse:
+    g.is_broken = True  # what every page shows beside its own comes from the database, which may be what broke
+    if is_unavailable(error):
+        logs.trouble("the database did not take a request of a page", error, request=g.get("request_id"))
+        return _explain(Unavailable("The database can't answer now. Try again in a moment."))
     logs.trouble("a page failed", error, request=g.get("request_id"), path=request.path)
     return _error_page(500, "Something broke on our side.")
 

@@ -13,7 +13,7 @@ from app import clock
 from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState
 from app.errors import Conflict, Invalid
-from app.services import deliveries, preview, tests
+from app.services import deliveries, log, preview, tests
 from app.web import attempts, exports, is_fragment, live, log_filters, needs, own_path, payloads, words
 from app.web.filters import number, zone_named
 from app.web.viewer import actor, viewer
@@ -48,7 +48,7 @@ def voice() -> Voice:
 def index() -> BaseResponse:
     """Deliveries, newest first."""
     filters = log_filters.read(request.args, voice())
-    menus = deliveries.menus(actor())
+    menus = log.menus(actor())
     response = make_response(
         render_template(
             "deliveries/index.html",
@@ -77,11 +77,11 @@ def rows() -> BaseResponse:
     filters = log_filters.read(request.args, voice())
     if not is_fragment():
         return redirect(filters.url(open=_open()))
-    stamp = deliveries.stamp(actor(), filters.asked)
+    stamp = log.stamp(actor(), filters.asked)
     return live.region("deliveries/_rows.html", stamp, lambda: _list(filters), seconds=_pace(stamp))
 
 
-def _pace(stamp: deliveries.Stamp) -> int:
+def _pace(stamp: log.Stamp) -> int:
     quiet_ms = clock.now() - stamp.moved_at
     if stamp.is_busy or quiet_ms < 60_000:
         return 2
@@ -94,7 +94,7 @@ def _open() -> list[str]:
 
 def _list(filters: Filters) -> dict[str, Any]:
     """Everything `_rows.html` needs: the page, what is open in it, and addresses that keep both."""
-    page = deliveries.page(actor(), filters.asked)
+    page = log.page(actor(), filters.asked)
     shown = {row.id for row in page.rows}
     opened = [public_id for public_id in _open() if public_id in shown]
     raw = [public_id for public_id in request.args.getlist("raw") if public_id in opened]
@@ -170,7 +170,7 @@ def _without_date(filters: Filters) -> int:
     """How many would match at any time, for a page that found nothing."""
     if filters.asked.from_at is None and filters.asked.to_at is None:
         return 0
-    return deliveries.count(actor(), replace(filters.asked, from_at=None, to_at=None, cursor=None))
+    return log.count(actor(), replace(filters.asked, from_at=None, to_at=None, cursor=None))
 
 
 @bp.get("/log/counts")
@@ -180,9 +180,9 @@ def counts() -> BaseResponse:
     filters = log_filters.read(request.args, voice())
     if not is_fragment():
         return redirect(filters.url())
-    found = deliveries.count(actor(), filters.asked)
-    if found > deliveries.COUNTED:
-        return Response(f"{number(deliveries.COUNTED)}+ deliveries", mimetype="text/html")
+    found = log.count(actor(), filters.asked)
+    if found > log.COUNTED:
+        return Response(f"{number(log.COUNTED)}+ deliveries", mimetype="text/html")
     return Response(f"{number(found)} {'delivery' if found == 1 else 'deliveries'}", mimetype="text/html")
 
 
@@ -363,7 +363,7 @@ def replay_all() -> BaseResponse:
 
 
 def _chosen() -> list[str]:
-    return list(dict.fromkeys(request.values.getlist("delivery")))[: deliveries.MOST_LISTED]
+    return list(dict.fromkeys(request.values.getlist("delivery")))[: log.MOST_LISTED]
 
 
 @bp.route("/deliveries/<public_id>/edit-test", methods=["GET", "POST"])

@@ -15,7 +15,7 @@ from app.core import cursors, raw
 from app.core.access import Permission
 from app.core.raw import RawError
 from app.errors import AppError, Invalid, Problem
-from app.services import deliveries, event_types, events, explain
+from app.services import deliveries, event_types, events, explain, log
 from app.services.events import Posted
 from app.web import is_fragment, live, needs, words
 from app.web.deliveries import LOG, voice
@@ -38,7 +38,7 @@ SWITCHES = {"switch": "webhooks.turn_on", "resume": "webhooks.resume"}
 @needs(*LOG)
 def index() -> str:
     """What was published, newest first."""
-    return render_template("events/index.html", menus=deliveries.menus(actor()), **_list())
+    return render_template("events/index.html", menus=log.menus(actor()), **_list())
 
 
 @bp.get("/events/rows")
@@ -106,7 +106,9 @@ def _curl(item: bytes) -> str:
 
 def _command(event: Event) -> str:
     """The command that publishes the same once more, as an event of its own."""
-    given: dict[str, object] = {"resource": {"type": event.resource_type, "id": event.resource_id} if event.resource_id else None}
+    given: dict[str, object] = {
+        "resource": {"type": event.resource_type, "id": event.resource_id} if event.resource_id else None
+    }
     given |= {"status": event.status, "public": event.is_public or None}
     said = json.dumps({"type": event.type, **{name: value for name, value in given.items() if value}})
     return _curl(said.encode()[:-1] + b', "data": ' + event.data + b"}")
@@ -237,7 +239,7 @@ def _form(given: dict[str, str], texts: dict[str, str] | None, errors: dict[str,
         given=given,
         texts=texts,
         errors=errors,
-        units=[("", "None"), *deliveries.unit_names(actor())],
+        units=[("", "None"), *log.unit_names(actor())],
     )
 
 

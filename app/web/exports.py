@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import orjson
 from flask import Response, stream_with_context
 
-from app.services import deliveries
+from app.services import log
 from app.web.filters import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.services.deliveries import DeliveryRow, LogQuery
+    from app.services.log import DeliveryRow, LogQuery
     from app.services.scope import Actor
 
 MOST_ROWS = 100_000
@@ -62,7 +62,7 @@ def _pages(actor: Actor, asked: LogQuery) -> Iterator[tuple[DeliveryRow, ...]]:
     cursor: str | None = None
     left = MOST_ROWS
     while left > 0:
-        page = deliveries.page(actor, replace(asked, cursor=cursor, limit=min(SLICE, left)))
+        page = log.page(actor, replace(asked, cursor=cursor, limit=min(SLICE, left)))
         yield page.rows
         left -= len(page.rows)
         cursor = page.older

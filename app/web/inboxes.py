@@ -39,11 +39,12 @@ BUSY_MS = 120_000  # so long after an arrival the next one is looked for every s
 
 @bp.get("/inbox")
 @needs(Permission.WEBHOOKS)
-def index() -> Response:
-    """Go to the first inbox; there always is one."""
+def index() -> Response | str:
+    """Go to the first inbox, or offer to make it."""
     known = inboxes.list_all(actor())
-    inbox = known[0] if known else inboxes.create(actor(), FIRST_NAME)
-    return redirect(url_for("inboxes.show", public_id=inbox.id))
+    if not known:
+        return render_template("inboxes/none.html", section="inbox", name=FIRST_NAME)
+    return redirect(url_for("inboxes.show", public_id=known[0].id))
 
 
 @bp.get("/inbox/<public_id>")

@@ -12,7 +12,7 @@ from flask import url_for
 
 from app.core.states import ErrorClass
 from app.errors import Invalid, Problem
-from app.services.deliveries import LogQuery
+from app.services.log import LogQuery
 from app.web import words
 from app.web.filters import duration
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from werkzeug.datastructures import MultiDict
 
-    from app.services.deliveries import Menus
+    from app.services.log import Menus
     from app.web.words import Voice
 
 SEVERAL = ("state", "webhook", "event_type", "kind", "unit", "response", "error")

@@ -15,8 +15,8 @@ from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from app.services import choices, drafts, inboxes, preview, url_check, webhooks
-from app.services.deliveries import LogQuery
-from app.services.deliveries import page as log_page
+from app.services.log import LogQuery
+from app.services.log import page as log_page
 from app.services.url_check import Checked, Level
 from app.web import forms, is_fragment, needs, once, words
 from app.web.viewer import actor

@@ -15,8 +15,8 @@ from app.core.states import FINISHED, DeliveryState
 from app.core.urls import UrlError
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound
-from app.services import changes, deliveries, event_types, signatures, signing_secrets, standing, tests, webhooks
-from app.services.deliveries import LogQuery
+from app.services import changes, deliveries, event_types, log, signatures, signing_secrets, standing, tests, webhooks
+from app.services.log import LogQuery
 from app.web import is_fragment, live, needs, once, samples, words
 from app.web.filters import zone_named
 from app.web.viewer import actor, viewer
@@ -25,7 +25,7 @@ from app.web.words import Voice
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
-    from app.services.deliveries import DeliveryRow
+    from app.services.log import DeliveryRow
     from app.services.webhooks import WebhookView
     from app.web.words import Sentence
 
@@ -131,7 +131,7 @@ def is_own_inbox(view: WebhookView) -> bool:
 
 
 def _test(delivery: str) -> DeliveryRow | None:
-    return next(iter(deliveries.page(actor(), LogQuery(q=delivery, limit=1)).rows), None)
+    return next(iter(log.page(actor(), LogQuery(q=delivery, limit=1)).rows), None)
 
 
 # --- one webhook
@@ -156,7 +156,7 @@ def overview(public_id: str) -> Response:
 
 def _overview(public_id: str) -> dict[str, Any]:
     line = _line(public_id)
-    rows = deliveries.page(actor(), LogQuery(webhook=(public_id,), limit=NEWEST)).rows
+    rows = log.page(actor(), LogQuery(webhook=(public_id,), limit=NEWEST)).rows
     test = line.test
     found = deliveries.find(actor(), test.id) if test is not None and test.webhook == public_id else None
     return {
@@ -174,9 +174,9 @@ def _line(public_id: str) -> Line:
     return line_of(view, stand.waiting, stand.missed, request.args.get("tested"))
 
 
-@bp.get("/webhooks/<public_id>/log")
+@bp.get("/webhooks/<public_id>/log", endpoint="log")
 @needs(Permission.WEBHOOKS)
-def log(public_id: str) -> BaseResponse:
+def show_log(public_id: str) -> BaseResponse:
     """Log History of this webhook."""
     return redirect(url_for("deliveries.index", webhook=webhooks.find(actor(), public_id).id))
 

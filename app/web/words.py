@@ -16,8 +16,8 @@ from app.web.filters import duration, iso, moment, number, time_element
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.services.deliveries import DeliveryRow
     from app.services.explain import Explanation
+    from app.services.log import DeliveryRow
     from app.services.webhooks import WebhookView
 
 S, R, E = DeliveryState, Reason, ErrorClass

@@ -10,9 +10,9 @@ from sqlalchemy import update
 from app.database import read, write
 from app.delivery import queue
 from app.models import Delivery
-from app.services import deliveries, system, webhooks
+from app.services import deliveries, log, system, webhooks
 from app.services import standing as standings
-from app.services.deliveries import LogQuery
+from app.services.log import LogQuery
 from tests.support import plans, rows
 
 LEASE_MS = 150_000
@@ -85,7 +85,7 @@ def test_lapsed_leases_are_found_by_their_own_index(filled, clock):
 )
 def test_a_page_of_the_log_is_read_in_the_order_of_its_index(asked, index, filled, owner):
     with plans.plans() as found:
-        assert len(deliveries.page(owner, asked).rows) == 50
+        assert len(log.page(owner, asked).rows) == 50
 
     for plan in found:
         assert not re.search(r"Sort Key: delivery|TEMP B-TREE FOR ORDER BY", plan), plan
@@ -94,7 +94,7 @@ def test_a_page_of_the_log_is_read_in_the_order_of_its_index(asked, index, fille
 
 def test_a_webhooks_log_is_read_in_the_order_of_its_index(filled, owner, make_webhook):
     with plans.plans() as found:
-        assert len(deliveries.page(owner, LogQuery(webhook=(filled.id,))).rows) == 50
+        assert len(log.page(owner, LogQuery(webhook=(filled.id,))).rows) == 50
 
     assert not any(re.search(r"Seq Scan on delivery\b|SCAN delivery\b(?! USING)", plan) for plan in found), found
 

@@ -329,6 +329,39 @@ class TestInterruptions:
         assert len(rows.attempts()) == 10
 
 
+class TestStarting:
+    def test_a_new_engine_on_sqlite_takes_over_at_once_what_a_dead_one_held(
+        self, publish, make_webhook, receiver, make_engine, clock, states
+    ):
+        if not is_sqlite():
+            pytest.skip("left out: on PostgreSQL another worker may be alive")
+        hook = make_webhook(url=receiver.url)
+        publish()
+        publish()
+        claim(hook, clock, places=1, worker="dead")
+
+        make_engine("new").run(linger_s=0)
+
+        assert states() == [("delivered", ["interrupted", 200]), ("delivered", [200])]
+
+    def test_a_new_engine_on_postgresql_leaves_the_leases_of_the_others_alone(
+        self, publish, make_webhook, receiver, make_engine, clock, states
+    ):
+        if is_sqlite():
+            pytest.skip("left out: on SQLite there are no others")
+        hook = make_webhook(url=receiver.url)
+        publish()
+        claim(hook, clock, places=1, worker="alive")
+
+        make_engine("new").run(linger_s=0)
+        assert states() == [("sending", [])]
+
+        clock.advance(ms=LEASE_MS + 1)
+        queue.release_lapsed(clock.now)
+        make_engine("newer").run(linger_s=0)
+        assert states() == [("delivered", ["interrupted", 200])]
+
+
 class TestQuarantine:
     def test_a_suspect_is_claimed_by_nothing_but_its_own_claim(self, publish, hook, clock):
         publish()

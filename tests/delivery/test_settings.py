@@ -56,6 +56,22 @@ def test_a_change_by_another_process_is_noticed_by_its_version(hook, publish, cl
     assert settings.of(hook.row_id).max_in_flight == 2
 
 
+def test_a_change_while_a_webhook_is_being_read_is_not_overlooked(hook, owner, monkeypatch):
+    real = settings._load
+
+    def interfered(webhook_ids):
+        monkeypatch.setattr(settings, "_load", real)
+        old = real(webhook_ids)
+        webhooks.turn_off(owner, hook.id)
+        return old
+
+    settings.forget(hook.row_id)
+    monkeypatch.setattr(settings, "_load", interfered)
+
+    assert not settings.of(hook.row_id).is_on
+    assert not settings.of(hook.row_id).is_on
+
+
 def test_an_unchanged_webhook_is_not_read_again(hook):
     before = settings.of(hook.row_id)
 

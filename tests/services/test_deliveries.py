@@ -13,7 +13,8 @@ from app.database import read
 from app.errors import Conflict, Invalid, NotFound, Refused
 from app.models import AuditEntry, Delivery
 from app.services import deliveries, events, explain, tests, webhooks
-from app.services.deliveries import LogQuery
+from app.services import log as history
+from app.services.log import LogQuery
 
 ONCE = {"retry": {"delays": [], "timeout": 2, "jitter": 0, "on_exhausted": "keep"}}
 TWICE = {"retry": {"delays": [60], "timeout": 2, "jitter": 0, "on_exhausted": "keep"}}
@@ -50,7 +51,7 @@ def log(clock, receiver, owner, make_webhook, publish, deliver, make_unit, make_
 
 def told(actor, **asked):
     """The states that a query finds, newest first."""
-    return [row.display for row in deliveries.page(actor, LogQuery(**asked)).rows]
+    return [row.display for row in history.page(actor, LogQuery(**asked)).rows]
 
 
 ALL = ["delivered", "skipped", "retrying", "failed", "delivered"]
@@ -92,12 +93,12 @@ FILTERS = [
 def test_each_filter_finds_what_it_names_and_nothing_else(log, owner):
     assert [(asked, told(owner, **asked)) for asked, _ in FILTERS] == FILTERS
     for asked, found in FILTERS:
-        assert deliveries.count(owner, LogQuery(**asked)) == len(found), asked
+        assert history.count(owner, LogQuery(**asked)) == len(found), asked
 
 
 def test_webhook_and_event_narrow_to_one(log, owner):
     billing, _ = log
-    newest = deliveries.page(owner, LogQuery(test="only")).rows[0]
+    newest = history.page(owner, LogQuery(test="only")).rows[0]
 
     assert told(owner, webhook=(billing.id,)) == ["skipped", "failed", "delivered"]
     assert told(owner, event=newest.event) == ["delivered"]
@@ -106,7 +107,7 @@ def test_webhook_and_event_narrow_to_one(log, owner):
 
 
 def test_a_period_takes_its_beginning_in_and_leaves_its_end_out(log, owner):
-    rows = deliveries.page(owner, LogQuery()).rows
+    rows = history.page(owner, LogQuery()).rows
     failed = rows[3].created_at
 
     assert told(owner, from_at=failed, to_at=rows[2].created_at) == ["failed"]
@@ -115,17 +116,17 @@ def test_a_period_takes_its_beginning_in_and_leaves_its_end_out(log, owner):
 def test_a_value_there_is_not_is_refused_in_words(owner):
     for asked in ({"state": ("gone",)}, {"error": ("oops",)}, {"response": ("5x",)}, {"cursor": "x"}, {"top": "x"}):
         with pytest.raises(Invalid):
-            deliveries.page(owner, LogQuery(**asked))
+            history.page(owner, LogQuery(**asked))
 
 
 def test_pages_lead_to_the_end_and_back_without_a_gap(log, owner):
-    whole = [row.id for row in deliveries.page(owner, LogQuery()).rows]
+    whole = [row.id for row in history.page(owner, LogQuery()).rows]
 
-    first = deliveries.page(owner, LogQuery(limit=2))
-    second = deliveries.page(owner, LogQuery(limit=2, cursor=first.older))
-    last = deliveries.page(owner, LogQuery(limit=2, cursor=second.older))
-    back = deliveries.page(owner, LogQuery(limit=2, cursor=last.newer, newer=True))
-    begin = deliveries.page(owner, LogQuery(limit=2, cursor=back.newer, newer=True))
+    first = history.page(owner, LogQuery(limit=2))
+    second = history.page(owner, LogQuery(limit=2, cursor=first.older))
+    last = history.page(owner, LogQuery(limit=2, cursor=second.older))
+    back = history.page(owner, LogQuery(limit=2, cursor=last.newer, newer=True))
+    begin = history.page(owner, LogQuery(limit=2, cursor=back.newer, newer=True))
 
     assert [row.id for page in (first, second, last) for row in page.rows] == whole
     assert (first.newer, last.older) == (None, None)
@@ -135,10 +136,10 @@ def test_pages_lead_to_the_end_and_back_without_a_gap(log, owner):
 
 
 def test_what_arrives_doesnt_shift_a_page_and_is_counted(log, owner, publish):
-    top = deliveries.page(owner, LogQuery()).rows[0].cursor
+    top = history.page(owner, LogQuery()).rows[0].cursor
     publish("estimate.created")
 
-    pinned = deliveries.page(owner, LogQuery(top=top))
+    pinned = history.page(owner, LogQuery(top=top))
 
     assert [row.display for row in pinned.rows] == ALL
     assert pinned.arrived == 1
@@ -147,23 +148,23 @@ def test_what_arrives_doesnt_shift_a_page_and_is_counted(log, owner, publish):
 
 def test_a_stamp_changes_with_what_the_page_shows_and_with_nothing_else(log, owner, clock, deliver, receiver, publish):
     asked = LogQuery(webhook=(log[1].id,))
-    before = deliveries.stamp(owner, asked)
+    before = history.stamp(owner, asked)
     publish("job.created")
-    assert deliveries.stamp(owner, asked) == before
+    assert history.stamp(owner, asked) == before
 
     receiver.answers(200)
     clock.advance(seconds=61)
     deliver()
 
-    assert deliveries.stamp(owner, asked) != before
+    assert history.stamp(owner, asked) != before
 
 
 def test_a_rare_filter_looks_back_a_stretch_and_offers_to_go_on(log, owner, monkeypatch):
-    monkeypatch.setattr(deliveries, "WALKED", 2)
+    monkeypatch.setattr(history, "WALKED", 2)
     asked = LogQuery(event_type=("job.created",), skipped=False)
 
-    first = deliveries.page(owner, asked)
-    second = deliveries.page(owner, replace(asked, cursor=first.older))
+    first = history.page(owner, asked)
+    second = history.page(owner, replace(asked, cursor=first.older))
 
     assert first.rows == ()
     assert first.looked_to is not None
@@ -189,7 +190,7 @@ def divided(clock, receiver, make_webhook, publish, make_unit, make_type):
 
 
 def seen(actor):
-    return sorted(row.event_type for row in deliveries.page(actor, LogQuery()).rows)
+    return sorted(row.event_type for row in history.page(actor, LogQuery()).rows)
 
 
 def test_a_member_sees_the_events_of_their_units_of_none_and_those_addressed_to_them(divided, owner, make_member):
@@ -201,13 +202,13 @@ def test_a_member_sees_the_events_of_their_units_of_none_and_those_addressed_to_
     assert seen(nora) == ["for_nora", "in_none", "in_north"]
     assert seen(olaf) == ["in_none", "in_north"]
     assert seen(lone) == ["in_none"]
-    assert deliveries.count(lone, LogQuery()) == 1
+    assert history.count(lone, LogQuery()) == 1
     assert sorted(event.type for event in events.page(nora)) == seen(nora)
 
 
 def test_what_a_member_may_not_see_is_not_there(divided, owner, make_member):
     lone = make_member("lone", role="Developer").actor
-    hidden = next(row for row in deliveries.page(owner, LogQuery()).rows if row.event_type == "in_south")
+    hidden = next(row for row in history.page(owner, LogQuery()).rows if row.event_type == "in_south")
 
     for ask in (deliveries.find, deliveries.retry, deliveries.cancel, deliveries.replay, deliveries.stamp_of):
         with pytest.raises(NotFound):
@@ -220,23 +221,23 @@ def test_what_a_member_may_not_see_is_not_there(divided, owner, make_member):
 
 
 def test_another_organization_finds_nothing(log, owner, stranger):
-    ids = [row.id for row in deliveries.page(owner, LogQuery()).rows]
+    ids = [row.id for row in history.page(owner, LogQuery()).rows]
 
-    assert deliveries.page(stranger, LogQuery()).rows == ()
+    assert history.page(stranger, LogQuery()).rows == ()
     assert deliveries.details(stranger, ids) == {}
-    assert deliveries.menus(stranger).webhooks == ()
+    assert history.menus(stranger).webhooks == ()
 
 
 def test_reading_the_log_needs_a_permission(log, make_member):
     nobody = make_member("nil").actor
 
-    for ask in (deliveries.page, deliveries.count, deliveries.stamp):
+    for ask in (history.page, history.count, history.stamp):
         with pytest.raises(Refused):
             ask(nobody, LogQuery())
 
 
 def test_one_delivery_comes_with_its_attempts_and_the_body_that_was_sent(log, owner, receiver):
-    row = deliveries.page(owner, LogQuery(state=("retrying",))).rows[0]
+    row = history.page(owner, LogQuery(state=("retrying",))).rows[0]
 
     found = deliveries.find(owner, row.id)
 
@@ -253,21 +254,21 @@ def test_a_queued_delivery_says_how_many_are_ahead(owner, clock, receiver, make_
         publish()
         clock.advance(seconds=1)
 
-    newest = deliveries.page(owner, LogQuery()).rows[0]
+    newest = history.page(owner, LogQuery()).rows[0]
 
     assert deliveries.find(owner, newest.id).ahead == 2
 
 
 def test_the_neighbours_keep_the_filter(log, owner):
     asked = LogQuery(state=("failed", "retrying"))
-    retrying, failed = deliveries.page(owner, asked).rows
+    retrying, failed = history.page(owner, asked).rows
 
     assert deliveries.neighbours(owner, asked, retrying) == (None, failed.id)
     assert deliveries.neighbours(owner, asked, failed) == (retrying.id, None)
 
 
 def test_retrying_by_hand_makes_the_next_attempt_at_once_and_is_on_record(log, owner, deliver, receiver):
-    row = deliveries.page(owner, LogQuery(state=("retrying",))).rows[0]
+    row = history.page(owner, LogQuery(state=("retrying",))).rows[0]
     receiver.answers(200)
 
     deliveries.retry(owner, row.id)
@@ -279,7 +280,7 @@ def test_retrying_by_hand_makes_the_next_attempt_at_once_and_is_on_record(log, o
 
 
 def test_a_delivered_one_is_not_retried_nor_canceled(log, owner):
-    done = deliveries.page(owner, LogQuery(state=("delivered",))).rows[0]
+    done = history.page(owner, LogQuery(state=("delivered",))).rows[0]
 
     with pytest.raises(Conflict):
         deliveries.retry(owner, done.id)
@@ -288,7 +289,7 @@ def test_a_delivered_one_is_not_retried_nor_canceled(log, owner):
 
 
 def test_canceling_names_who_did_it(log, owner):
-    row = deliveries.page(owner, LogQuery(state=("retrying",))).rows[0]
+    row = history.page(owner, LogQuery(state=("retrying",))).rows[0]
 
     deliveries.cancel(owner, row.id)
 
@@ -298,7 +299,7 @@ def test_canceling_names_who_did_it(log, owner):
 
 def test_support_reads_but_may_not_act(log, owner, make_member):
     support = make_member("sue", role="Support").actor
-    row = deliveries.page(support, LogQuery(state=("retrying",))).rows[0]
+    row = history.page(support, LogQuery(state=("retrying",))).rows[0]
 
     for act in (deliveries.retry, deliveries.cancel, deliveries.replay):
         with pytest.raises(Refused):
@@ -307,7 +308,7 @@ def test_support_reads_but_may_not_act(log, owner, make_member):
 
 
 def test_replaying_several_makes_one_delivery_each(log, owner):
-    rows = deliveries.page(owner, LogQuery(test="exclude")).rows
+    rows = history.page(owner, LogQuery(test="exclude")).rows
 
     assert deliveries.replay_all(owner, [row.id for row in rows]) == 4
 
@@ -318,17 +319,17 @@ def test_replaying_several_makes_one_delivery_each(log, owner):
 
 
 def test_replaying_several_makes_none_when_one_of_them_is_not_ours(log, owner):
-    row = deliveries.page(owner, LogQuery()).rows[0]
+    row = history.page(owner, LogQuery()).rows[0]
 
     with pytest.raises(NotFound):
         deliveries.replay_all(owner, [row.id, "dlv_unknown"])
 
-    assert deliveries.count(owner, LogQuery()) == len(ALL)
+    assert history.count(owner, LogQuery()) == len(ALL)
 
 
 def test_an_event_can_be_sent_to_a_webhook_that_didnt_get_it(log, owner, deliver, receiver):
     billing, warehouse = log
-    event = next(row for row in deliveries.page(owner, LogQuery(webhook=(billing.id,))).rows).event
+    event = next(row for row in history.page(owner, LogQuery(webhook=(billing.id,))).rows).event
     receiver.answers(200)
 
     made = deliveries.send_event(owner, event, warehouse.id)
@@ -352,7 +353,7 @@ def test_nobody_can_send_a_webhook_what_its_owner_may_not_see(
 
 def test_changed_data_is_sent_as_a_test_with_numbers_as_written(log, owner, deliver, receiver):
     _, warehouse = log
-    event = deliveries.page(owner, LogQuery(webhook=(warehouse.id,), test="exclude")).rows[0].event
+    event = history.page(owner, LogQuery(webhook=(warehouse.id,), test="exclude")).rows[0].event
     receiver.answers(200)
 
     made = tests.send(owner, warehouse.id, event=event, data=b'{ "total": 1.50 }')

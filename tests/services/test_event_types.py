@@ -82,19 +82,17 @@ def test_an_unknown_pack_is_not_there(owner):
         event_types.install(owner, "nope")
 
 
-@pytest.mark.parametrize("name", ["job.created", "a", "contractSigned", "a-b.c_d", "x" * 128])
-def test_a_type_of_ones_own_can_be_added(name, owner):
-    kind = event_types.create(owner, {"name": name})
+def test_a_type_of_ones_own_can_be_added(owner):
+    for name in ("job.created", "a", "contractSigned", "a-b.c_d", "x" * 128):
+        kind = event_types.create(owner, {"name": name})
+        assert (kind.name, kind.title, bytes(kind.example)) == (name, name, b"{}")
 
-    assert (kind.name, kind.title, bytes(kind.example)) == (name, name, b"{}")
 
-
-@pytest.mark.parametrize("name", ["", "a b", "job.*", "*", ".a", "a.", "a..b", "é", "a\n", "x" * 129])
-def test_a_name_that_could_not_be_selected_is_refused(name, owner):
-    with pytest.raises(Invalid) as refused:
-        event_types.create(owner, {"name": name})
-
-    assert [problem.field for problem in refused.value.problems] == ["name"]
+def test_a_name_that_could_not_be_selected_is_refused(owner):
+    for name in ("", "a b", "job.*", "*", ".a", "a.", "a..b", "é", "a\n", "x" * 129):
+        with pytest.raises(Invalid) as refused:
+            event_types.create(owner, {"name": name})
+        assert [problem.field for problem in refused.value.problems] == ["name"]
 
 
 @pytest.mark.parametrize(

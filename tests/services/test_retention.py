@@ -16,7 +16,9 @@ DAY_S = 86_400
 
 def _counts() -> tuple[int, int, int]:
     with read() as session:
-        return tuple(session.scalar(select(func.count()).select_from(table)) or 0 for table in (Event, Delivery, Attempt))
+        return tuple(
+            session.scalar(select(func.count()).select_from(table)) or 0 for table in (Event, Delivery, Attempt)
+        )
 
 
 def test_delivered_events_go_after_thirty_days_with_their_attempts(

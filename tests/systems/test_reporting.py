@@ -375,3 +375,14 @@ def test_e8_the_preview_shows_exactly_what_is_sent(server, report):
     shown = server.post("/webhooks/preview", {"webhook": webhook["id"], "event": published["id"]})
 
     assert shown["body"].encode() == only(receiver).body
+
+
+def test_e8_the_preview_of_an_example_is_of_a_unit_that_was_chosen_companies_included(ada, report):
+    webhook, _ = report(events=["transaction.create"], extra_fields=["region"])
+
+    page = ada.look(f"/webhooks/{webhook['id']}/edit")
+
+    preview = page.part('id="preview-body"', "</aside>")
+    assert '"trigger":"create","status":"draft"' in preview.replace(" ", "")
+    assert "Nordlicht" in preview
+    assert "Not sent" not in preview

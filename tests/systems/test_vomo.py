@@ -200,3 +200,14 @@ def test_c5_the_form_offers_the_public_variants(ada):
 
     for name in ("project.created", "project.public.created", "project.public.updated", "project.public.deleted"):
         assert f'name="events" value="{name}"' in page.html
+
+
+def test_c5_a_public_variant_can_be_previewed_and_tested_with_its_example(server, subscribe):
+    webhook, receiver = subscribe("vomo", events=["project.public.updated"])
+    chosen = {"event_type": "project.public.updated"}
+
+    shown = server.post("/webhooks/preview", {"webhook": webhook["id"], **chosen})
+    server.post(f"/webhooks/{webhook['id']}/test", chosen)
+
+    assert only(receiver).body == shown["body"].encode()
+    assert json.loads(shown["body"])["type"] == "project.public.updated"

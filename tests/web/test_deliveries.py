@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import event
 
 from app.extensions import db
-from app.services import deliveries, tests, webhooks
-from app.services.deliveries import LogQuery
+from app.services import deliveries, log, tests, webhooks
+from app.services.log import LogQuery
 from app.web import exports
 from tests.web.browser import Browser, links_of, rows_of, sign_in, words_of
 
@@ -39,7 +39,7 @@ def delivery(ada, clock, warehouse, receiver, publish, deliver):
     receiver.answers(b"HTTP/1.1 503 X\r\nX-Id: 7\r\nContent-Length: 11\r\n\r\nmaintenance", 200)
     publish("job.created", b'{"id":42,"total":1.50}', id="a")
     deliver()
-    return deliveries.page(ada.actor, LogQuery()).rows[0]
+    return log.page(ada.actor, LogQuery()).rows[0]
 
 
 @contextmanager
@@ -214,7 +214,7 @@ def test_a_fragment_opened_as_a_page_goes_to_its_page(ada, delivery):
 
 def test_the_count_is_exact_until_it_is_capped(ada, delivery, monkeypatch):
     assert ada.fragment("/log/counts").text == "1 delivery"
-    monkeypatch.setattr(deliveries, "COUNTED", 0)
+    monkeypatch.setattr(log, "COUNTED", 0)
     assert ada.fragment("/log/counts").text == "0+ deliveries"
 
 
@@ -473,7 +473,7 @@ def test_what_others_wrote_stays_text(ada, receiver, make_webhook, publish, deli
     make_webhook(url=receiver.url, name=EVIL, by=ada.actor)
     publish("job.created", json.dumps({"a": EVIL}).encode())
     deliver()
-    row = deliveries.page(ada.actor, LogQuery()).rows[0]
+    row = log.page(ada.actor, LogQuery()).rows[0]
 
     for address in ("/log", f"/log?open={row.id}", f"/deliveries/{row.id}", f"/log?q={EVIL}", f"/events/{row.event}"):
         page = ada.get(address).text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.services import deliveries, event_types, events, webhooks
-from app.services.deliveries import LogQuery
+from app.services import event_types, events, log, webhooks
+from app.services.log import LogQuery
 from tests.web.browser import links_of, rows_of, sign_in, words_of
 from tests.web.test_deliveries import counted
 
@@ -232,7 +232,7 @@ def test_who_may_what(app, ada, publish, make_member, make_webhook, receiver, st
         assert nil.get(address).status_code == 403
     assert sam.post(f"/events/{made.id}/send", webhook=webhook.id).status_code == 404
     assert rows_of(sam.get("/events").text) == []
-    assert deliveries.count(ada.actor, LogQuery()) == 1
+    assert log.count(ada.actor, LogQuery()) == 1
 
 
 def test_pages_of_events_ask_the_database_little(ada, receiver, make_webhook, publish):

@@ -31,11 +31,14 @@ def received(owner, inbox):
     return inboxes.requests(owner, inbox.id).items
 
 
-def test_there_always_is_an_inbox(ada, owner):
-    first = ada.look("/inbox").location
-    again = ada.look("/inbox").location
+def test_the_first_inbox_is_made_by_a_button_and_not_by_looking(ada, owner):
+    assert "Create test inbox" in ada.look("/inbox").text
+    assert inboxes.list_all(owner) == []
 
-    assert first == again == f"/inbox/{inboxes.list_all(owner)[0].id}"
+    made = ada.press("/inbox/new", name="Test inbox").location
+
+    assert made == f"/inbox/{inboxes.list_all(owner)[0].id}"
+    assert ada.look("/inbox").location == made
 
 
 def test_what_is_sent_to_the_address_is_shown(ada, inbox, send):

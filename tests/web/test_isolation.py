@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, text
 
-from app import ids
 from app import clock as app_clock
+from app import ids
 from app.database import read, write
 from app.extensions import db
-from app.models import Notification, Webhook
-from app.services import api_keys, companies, deliveries, inboxes
-from app.services.deliveries import LogQuery
+from app.models import Delivery, Notification, Webhook
+from app.services import api_keys, companies, inboxes, log
+from app.services.log import LogQuery
 from tests.api.conftest import Api
 from tests.support.pages import Person
+from tests.support.rows import all_of
 from tests.web.test_access import address_of
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def make_things(app: Flask, make_member: Any, make_unit: Any, publish: Any, make
         other = make_member(f"{mark}-mate", role="Developer", of=organization)
         return Things(
             webhook=webhook.id,
-            delivery=deliveries.page(admin, LogQuery()).rows[0].id,
+            delivery=log.page(admin, LogQuery()).rows[0].id,
             event=event.id,
             inbox=inbox.id,
             request=inboxes.requests(admin, inbox.id).items[0].id,
@@ -319,7 +320,13 @@ def test_no_form_of_ones_own_takes_a_foreign_thing(
         (f"/units/{theirs.unit}/companies/new", {"name": "X", "external_id": "x"}),
         (
             "/webhooks/new",
-            {"name": "N", "url": "http://127.0.0.1:4998/", "which_units": "only", "units": theirs.unit, "preset": "standard"},
+            {
+                "name": "N",
+                "url": "http://127.0.0.1:4998/",
+                "which_units": "only",
+                "units": theirs.unit,
+                "preset": "standard",
+            },
         ),
         (
             "/webhooks/new",
@@ -338,8 +345,8 @@ def test_no_form_of_ones_own_takes_a_foreign_thing(
     with read() as session:
         crossed = session.execute(
             text(
-                "SELECT d.public_id FROM delivery d JOIN event e ON e.id = d.event_id JOIN webhook w ON w.id = d.webhook_id"
-                " WHERE e.organization_id <> w.organization_id OR d.organization_id <> w.organization_id"
+                "SELECT d.public_id FROM delivery d JOIN event e ON e.id = d.event_id"
+                " JOIN webhook w ON w.id = d.webhook_id WHERE e.organization_id <> w.organization_id OR d.organization_id <> w.organization_id"
             )
         ).all()
         foreign_units = session.execute(
@@ -363,9 +370,7 @@ def test_a_request_that_claims_a_foreign_delivery_learns_nothing_of_it(
     assert f"/deliveries/{theirs.delivery}" not in page
 
 
-def test_no_call_takes_a_foreign_thing_in_its_body_or_query(
-    owner: Any, call: Api, own: Things, theirs: Things
-) -> None:
+def test_no_call_takes_a_foreign_thing_in_its_body_or_query(owner: Any, call: Api, own: Things, theirs: Things) -> None:
     before = rows_of(owner.organization_id)
     made = {"name": "N", "url": "http://127.0.0.1:4998/"}
     event = {"type": own.event_type, "data": {}}
@@ -404,9 +409,7 @@ def test_no_list_of_the_api_is_filtered_into_another_organization(call: Api, own
             "/business-units",
             f"/events/{own.event}/explain",
         )
-        if SECRETS in (answer := call.get(path)).text
-        or theirs.webhook in answer.text
-        or answer.status_code != 200
+        if SECRETS in (answer := call.get(path)).text or theirs.webhook in answer.text or answer.status_code != 200
     }
 
     assert found == {}

@@ -1,0 +1,438 @@
+"""Log History: deliveries that match what is asked for, a page at a time, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, true
+
+from app.core import cursors
+from app.core.access import Permission
+from app.core.states import UNDELIVERED, DeliveryKind, DeliveryState, ErrorClass, Reason
+from app.database import read
+from app.delivery import queue
+from app.errors import Invalid, Problem
+from app.models import Attempt, BusinessUnit, Delivery, Event, EventType, Lane, Webhook
+from app.services.events import visible
+from app.services.scope import Actor
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+MOST_LISTED = 250
+COUNTED = 10_000
+NEWER_COUNTED = 100
+WALKED = 20_000  # rows looked at for a filter without an index; then the page offers to look further back
+SLOW_MS = 5_000
+S = DeliveryState
+
+_TRIED = Delivery.attempt_count > Delivery.interruptions
+DISPLAYED = {
+    "queued": and_(Delivery.state == S.PENDING, ~Webhook.paused, ~_TRIED),
+    "retrying": and_(Delivery.state == S.PENDING, ~Webhook.paused, _TRIED),
+    "paused": and_(Delivery.state == S.PENDING, Webhook.paused),
+}
+_UNDELIVERED = UNDELIVERED | DISPLAYED.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """What of the log is asked for. Names are those of the wire; moments are milliseconds since 1970 UTC."""
+
+    state: tuple[str, ...] = ()
+    webhook: tuple[str, ...] = ()
+    event: str | None = None
+    event_type: tuple[str, ...] = ()
+    response: tuple[str, ...] = ()  # "2xx" … "5xx", "none", or a status
+    error: tuple[str, ...] = ()
+    from_at: int | None = None
+    to_at: int | None = None
+    test: str = "all"  # all, exclude, only
+    skipped: bool = True
+    q: str | None = None
+    kind: tuple[str, ...] = ()  # of event types: "Job Events"
+    unit: tuple[str, ...] = ()  # external ids of business units
+    attempts: int | None = None  # at least so many
+    slow: bool = False  # an attempt took 5 s or longer
+    cursor: str | None = None
+    newer: bool = False  # the page before the cursor instead of the one after it
+    top: str | None = None  # the newest row that may be shown, as a cursor: what came later is only counted
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery as a list shows it."""
+
+    id: str
+    event: str
+    event_type: str
+    webhook: str
+    webhook_name: str
+    url: str
+    verify_ssl: bool
+    state: DeliveryState
+    kind: DeliveryKind
+    is_paused: bool
+    shut_until: int
+    reason: Reason | None
+    detail: str | None
+    attempt_count: int
+    interruptions: int
+    attempts_allowed: int
+    next_attempt_at: int | None
+    last_status: int | None
+    last_error: ErrorClass | None
+    duration_ms: int | None  # of the latest attempt
+    created_at: int
+    finished_at: int | None
+    cursor: str
+    is_on: bool
+    paused_at: int | None
+
+    @property
+    def tries(self) -> int:
+        """Attempts that count against the budget: interruptions don't."""
+        return self.attempt_count - self.interruptions
+
+    @property
+    def display(self) -> str:
+        """The state as people read it: queued, retrying, paused, or the stored one."""
+        if self.state is not S.PENDING:
+            return self.state.value
+        if self.is_paused:
+            return "paused"
+        return "retrying" if self.attempt_count > self.interruptions else "queued"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the log, newest first, with cursors to the pages beside it (None: there is none)."""
+
+    rows: tuple[DeliveryRow, ...]
+    older: str | None
+    newer: str | None
+    arrived: int = 0  # what came after `top`, counted no further than 100
+    looked_to: int | None = None  # the moment up to which was searched, when that was not all
+
+
+_latest_ms = (
+    select(Attempt.duration_ms)
+    .where(Attempt.delivery_id == Delivery.id)
+    .order_by(Attempt.number.desc())
+    .limit(1)
+    .correlate(Delivery)
+    .scalar_subquery()
+)
+_COLUMNS = (
+    Delivery.id.label("row_id"),
+    Delivery.public_id,
+    Event.public_id.label("event"),
+    Delivery.event_type,
+    Webhook.public_id.label("webhook"),
+    Webhook.name.label("webhook_name"),
+    Delivery.url,
+    Webhook.verify_ssl,
+    Delivery.state,
+    Delivery.kind,
+    Webhook.paused,
+    Webhook.paused_at,
+    Webhook.enabled,
+    Webhook.id.label("webhook_row_id"),
+    Lane.shut_until,
+    Delivery.reason,
+    Delivery.detail,
+    Delivery.attempt_count,
+    Delivery.interruptions,
+    Delivery.attempts_allowed,
+    Delivery.next_attempt_at,
+    Delivery.last_status,
+    Delivery.last_error,
+    Delivery.created_at,
+    Delivery.finished_at,
+    _latest_ms.label("duration_ms"),
+)
+
+
+def page(actor: Actor, asked: LogQuery) -> Page:
+    """Return a page of the log that `asked` describes, of what the actor may see. Raises `Invalid` for a bad cursor."""
+    actor.require(Permission.LOG, Permission.WEBHOOKS)
+    limit = min(asked.limit, MOST_LISTED)
+    with read() as session:
+        floor = floor_of(session, actor, asked)
+        query = placed(matching(actor, asked), asked, floor)
+        found = session.execute(query.limit(limit + 1)).all()
+        arrived = _count_newer(session, actor, asked)
+    has_more, found = len(found) > limit, found[:limit]
+    rows = tuple(row_of(row) for row in (found[::-1] if asked.newer else found))
+    looked_to = None if has_more or floor is None else floor[0]
+    if not rows:
+        return Page((), cursors.encode(*floor) if floor else None, None, arrived, looked_to)
+    older = rows[-1].cursor if has_more or asked.newer else cursors.encode(*floor) if floor else None
+    has_newer = has_more if asked.newer else asked.cursor is not None
+    return Page(rows, older, rows[0].cursor if has_newer else None, arrived, looked_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a page of the log would show, without showing it: changes whenever the page does."""
+
+    shown: tuple[tuple[Any, ...], ...]
+    arrived: int
+    moved_at: int  # when something on the page last began or ended
+    is_busy: bool  # something is being sent
+
+
+def stamp(actor: Actor, asked: LogQuery) -> Stamp:
+    """Return the stamp of a page: one query over ids and states. Raises `Invalid` for a bad cursor."""
+    actor.require(Permission.LOG, Permission.WEBHOOKS)
+    with read() as session:
+        floor = floor_of(session, actor, asked)
+        query = matching(actor, asked).with_only_columns(
+            Delivery.id,
+            Delivery.state,
+            Delivery.attempt_count,
+            Delivery.next_attempt_at,
+            Delivery.created_at,
+            Delivery.finished_at,
+            Webhook.version,
+            Lane.shut_until,
+        )
+        query = placed(query, asked, floor).limit(min(asked.limit, MOST_LISTED) + 1)
+        shown = tuple(tuple(row) for row in session.execute(query))
+        arrived = _count_newer(session, actor, asked)
+    moved_at = max((max(row[4], row[5] or 0) for row in shown), default=0)
+    return Stamp(shown, arrived, moved_at, any(row[1] is S.SENDING for row in shown))
+
+
+def placed(query: Select[*tuple[Any, ...]], asked: LogQuery, floor: tuple[int, int] | None) -> Select[*tuple[Any, ...]]:
+    """Order the rows and cut them at the cursor, at `top` and at the floor."""
+    if asked.cursor:
+        query = query.where(_beyond(asked.cursor, newer=asked.newer))
+    if asked.top:
+        query = query.where(~_beyond(asked.top, newer=True))
+    if floor is not None:
+        at, row_id = floor
+        query = query.where(or_(Delivery.created_at > at, and_(Delivery.created_at == at, Delivery.id >= row_id)))
+    keys = (Delivery.created_at, Delivery.id)
+    return query.order_by(*[key.asc() if asked.newer else key.desc() for key in keys])
+
+
+def floor_of(session: Session, actor: Actor, asked: LogQuery) -> tuple[int, int] | None:
+    """Where to stop looking for a filter without an index; None: the whole log may be walked."""
+    has_index = not (asked.event_type or asked.response or asked.error or asked.kind or asked.unit or asked.slow)
+    has_index = has_index and asked.attempts is None and asked.test != "only" and not _is_walked(asked.q)
+    if has_index or asked.newer:
+        return None
+    query = select(Delivery.created_at, Delivery.id).where(Delivery.organization_id == actor.organization_id)
+    if asked.cursor:
+        query = query.where(_beyond(asked.cursor, newer=False))
+    row = session.execute(
+        query.order_by(Delivery.created_at.desc(), Delivery.id.desc()).offset(WALKED).limit(1)
+    ).first()
+    return (row.created_at, row.id) if row else None
+
+
+def _is_walked(text: str | None) -> bool:
+    return bool(text) and not str(text).startswith(("evt_", "dlv_"))
+
+
+def _count_newer(session: Session, actor: Actor, asked: LogQuery) -> int:
+    if not asked.top:
+        return 0
+    query = matching(actor, asked).with_only_columns(Delivery.id).where(_beyond(asked.top, newer=True))
+    return session.scalar(select(func.count()).select_from(query.limit(NEWER_COUNTED).subquery())) or 0
+
+
+def count(actor: Actor, asked: LogQuery) -> int:
+    """Return how many deliveries match, counting no further than 10,000 (then 10,001)."""
+    actor.require(Permission.LOG, Permission.WEBHOOKS)
+    query = matching(actor, asked).with_only_columns(Delivery.id).limit(COUNTED + 1)
+    with read() as session:
+        return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def matching(actor: Actor, asked: LogQuery) -> Select[*tuple[Any, ...]]:
+    query = (
+        select(*_COLUMNS)
+        .join(Event, Event.id == Delivery.event_id)
+        .join(Webhook, Webhook.id == Delivery.webhook_id)
+        .join(Lane, Lane.webhook_id == Webhook.id)
+        .where(Delivery.organization_id == actor.organization_id, *_filters(asked))
+    )
+    return query if actor.view.sees_everything else query.where(visible(actor))
+
+
+def _filters(asked: LogQuery) -> list[Any]:
+    found: list[Any] = [_in_period(asked), *_of_what(asked)]
+    if asked.state:
+        found.append(or_(*[_in_state(state) for state in asked.state]))
+        if _UNDELIVERED.issuperset(asked.state):
+            found.append(queue.UNDELIVERED)
+    elif not asked.skipped:
+        found.append(Delivery.state != S.SKIPPED)
+    if asked.response:
+        found.append(or_(*[_response(wanted) for wanted in asked.response]))
+    if asked.error:
+        found.append(Delivery.last_error.in_([_error(name) for name in asked.error]))
+    if asked.attempts is not None:
+        found.append(Delivery.attempt_count - Delivery.interruptions >= asked.attempts)
+    if asked.slow:
+        attempts = select(Attempt.number).where(Attempt.delivery_id == Delivery.id, Attempt.duration_ms >= SLOW_MS)
+        found.append(attempts.exists())
+    if asked.test != "all":
+        is_test = Delivery.kind == DeliveryKind.TEST
+        found.append(is_test if asked.test == "only" else ~is_test)
+    if asked.q:
+        found.append(_searched(asked.q))
+    return found
+
+
+def _in_period(asked: LogQuery) -> ColumnElement[bool]:
+    limits: list[ColumnElement[bool]] = []
+    if asked.from_at is not None:
+        limits.append(Delivery.created_at >= asked.from_at)
+    if asked.to_at is not None:
+        limits.append(Delivery.created_at < asked.to_at)
+    return and_(true(), *limits)
+
+
+def _of_what(asked: LogQuery) -> list[ColumnElement[bool]]:
+    """Narrow by webhook, event, its type and kind, and its business unit."""
+    found: list[ColumnElement[bool]] = []
+    if asked.webhook:
+        found.append(Delivery.webhook_id.in_(select(Webhook.id).where(Webhook.public_id.in_(asked.webhook))))
+    if asked.event:
+        found.append(Delivery.event_id.in_(select(Event.id).where(Event.public_id == asked.event)))
+    if asked.event_type:
+        found.append(Delivery.event_type.in_(asked.event_type))
+    if asked.kind:
+        names = select(EventType.name).where(EventType.kind.in_(asked.kind))
+        found.append(Delivery.event_type.in_(names.where(EventType.organization_id == Delivery.organization_id)))
+    if asked.unit:
+        units = select(BusinessUnit.id).where(BusinessUnit.external_id.in_(asked.unit))
+        found.append(Event.business_unit_id.in_(units.where(BusinessUnit.organization_id == Event.organization_id)))
+    return found
+
+
+def _in_state(name: str) -> ColumnElement[bool]:
+    if name in DISPLAYED:
+        return DISPLAYED[name]
+    if name not in list(S):
+        raise Invalid([Problem("state", f"There is no state {name}.")])
+    return Delivery.state == S(name)
+
+
+def _error(name: str) -> ErrorClass:
+    if name not in list(ErrorClass):
+        raise Invalid([Problem("error", f"There is no error class {name}.")])
+    return ErrorClass(name)
+
+
+def _response(wanted: str) -> ColumnElement[bool]:
+    if wanted == "none":
+        return Delivery.last_status.is_(None)
+    if wanted[:1] in "12345" and wanted[1:] == "xx":
+        return Delivery.last_status.between(int(wanted[0]) * 100, int(wanted[0]) * 100 + 99)
+    if len(wanted) != 3 or not wanted.isascii() or not wanted.isdigit():
+        raise Invalid([Problem("response", "Use a status such as 503, a class such as 5xx, or none.")])
+    return Delivery.last_status == int(wanted)
+
+
+def _searched(text: str) -> ColumnElement[bool]:
+    """Full ids, the beginning of a type, a part of the URL, an error class."""
+    if text.startswith("evt_"):
+        return Delivery.event_id.in_(select(Event.id).where(Event.public_id == text))
+    if text.startswith("dlv_"):
+        return Delivery.public_id == text
+    found = [Delivery.event_type.startswith(text, autoescape=True), Delivery.url.contains(text, autoescape=True)]
+    if text in list(ErrorClass):
+        found.append(Delivery.last_error == ErrorClass(text))
+    return or_(*found)
+
+
+def _beyond(cursor: str, *, newer: bool) -> ColumnElement[bool]:
+    try:
+        at, row_id = cursors.decode(cursor)
+    except ValueError:
+        raise Invalid([Problem("cursor", "This cursor isn't one of ours. Begin at the first page.")]) from None
+    if newer:
+        return or_(Delivery.created_at > at, and_(Delivery.created_at == at, Delivery.id > row_id))
+    return or_(Delivery.created_at < at, and_(Delivery.created_at == at, Delivery.id < row_id))
+
+
+def row_of(row: Row[Any]) -> DeliveryRow:
+    return DeliveryRow(
+        id=row.public_id,
+        event=row.event,
+        event_type=row.event_type,
+        webhook=row.webhook,
+        webhook_name=row.webhook_name,
+        url=row.url,
+        verify_ssl=row.verify_ssl,
+        state=row.state,
+        kind=row.kind,
+        is_paused=row.paused,
+        shut_until=row.shut_until,
+        reason=row.reason,
+        detail=row.detail,
+        attempt_count=row.attempt_count,
+        interruptions=row.interruptions,
+        attempts_allowed=row.attempts_allowed,
+        next_attempt_at=row.next_attempt_at,
+        last_status=row.last_status,
+        last_error=row.last_error,
+        duration_ms=row.duration_ms,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        cursor=cursors.encode(row.created_at, row.row_id),
+        is_on=row.enabled,
+        paused_at=row.paused_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Menus:
+    """What the log can be filtered by: (id or name, words) each, by name."""
+
+    webhooks: tuple[tuple[str, str], ...]
+    types: tuple[tuple[str, str], ...]
+    kinds: tuple[tuple[str, str], ...]
+    units: tuple[tuple[str, str], ...]
+
+
+def menus(actor: Actor) -> Menus:
+    """Return what there is to choose from; of business units, the actor's own."""
+    actor.require(Permission.LOG, Permission.WEBHOOKS)
+    organization = actor.organization_id
+    webhook_names = select(Webhook.public_id, Webhook.name).where(
+        Webhook.organization_id == organization, Webhook.deleted_at.is_(None)
+    )
+    types = select(EventType.name, EventType.public_name, EventType.kind).where(
+        EventType.organization_id == organization
+    )
+    with read() as session:
+        found = session.execute(types.order_by(EventType.id)).all()
+        names = [name for row in found for name in (row.name, row.public_name) if name]
+        return Menus(
+            webhooks=tuple((row[0], row[1]) for row in session.execute(webhook_names.order_by(Webhook.name))),
+            types=tuple((name, name) for name in names),
+            kinds=tuple((kind, kind) for kind in dict.fromkeys(row.kind for row in found)),
+            units=_units(session, actor),
+        )
+
+
+def unit_names(actor: Actor) -> tuple[tuple[str, str], ...]:
+    """Return external id and name of the business units that the actor sees events of."""
+    with read() as session:
+        return _units(session, actor)
+
+
+def _units(session: Session, actor: Actor) -> tuple[tuple[str, str], ...]:
+    query = select(BusinessUnit.external_id, BusinessUnit.name).where(
+        BusinessUnit.organization_id == actor.organization_id
+    )
+    if not actor.view.sees_everything:
+        query = query.where(BusinessUnit.id.in_(actor.view.units))
+    return tuple((row[0], row[1]) for row in session.execute(query.order_by(BusinessUnit.name)))
