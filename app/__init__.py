@@ -71,7 +71,7 @@ def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "WTF_CSRF_TIME_LIMIT": None,  # a form that was open for an hour still works
-        "MAX_CONTENT_LENGTH": 9 * 2**20,
+        "MAX_CONTENT_LENGTH": 2 * 2**20,  # of forms, which anybody may send; what takes more says so
         "MAX_FORM_MEMORY_SIZE": 500_000,
         "MAX_FORM_PARTS": 5_000,
         "APPLICATION_ROOT": urlsplit(settings.address).path or "/",

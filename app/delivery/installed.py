@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from app.core.presets import Preset
     from app.core.schemes import Scheme
     from app.core.urls import Url
+
+_INBOX = re.compile(r"/in/[A-Za-z0-9_-]{1,64}(\?.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,9 @@ class Installed:
         """Whether `url` is one of this server's own test inboxes, compared by parts."""
         if self.base is None or url.origin != self.base.origin:
             return False
-        return url.path.startswith(self.base.path.rstrip("/") + "/in/")
+        at = self.base.path.rstrip("/")
+        # The whole path: behind a proxy that takes dots out, /in/../x would be another page of this server.
+        return url.path.startswith(at) and _INBOX.fullmatch(url.path[len(at) :]) is not None
 
 
 _installed: Installed | None = None

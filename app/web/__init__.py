@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from flask import (
     url_for,
 )
 from flask_login import current_user
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, SecurityError
 
 from app import clock, crypto, logs
 from app.config import ASSETS, Settings
@@ -153,7 +154,7 @@ def asset(name: str) -> str:
 
 
 def _context() -> dict[str, Any]:
-    if is_api() or g.get("is_broken"):
+    if is_api():
         return {}
     from app.services import notifications, webhooks
 
@@ -248,6 +249,8 @@ def _explain(error: AppError) -> BaseResponse:
 
 def _explain_http(error: HTTPException) -> BaseResponse:
     code = error.code or 500
+    if isinstance(error, SecurityError):  # a foreign Host: there is no address to build a page's links from
+        return Response("This server doesn't answer under this name.", code, mimetype="text/plain")
     words = {
         400: "The request couldn't be read. Go back, reload the page and try again.",
         404: "There's nothing here, or you may not see it.",
@@ -263,7 +266,6 @@ def _explain_http(error: HTTPException) -> BaseResponse:
 
 
 def _apologize(error: Exception) -> BaseResponse:
-    g.is_broken = True  # what every page shows beside its own comes from the database, which may be what broke
     if is_unavailable(error):
         logs.trouble("the database did not take a request of a page", error, request=g.get("request_id"))
         return _explain(Unavailable("The database can't answer now. Try again in a moment."))
@@ -275,5 +277,10 @@ def _error_page(code: int, message: str) -> BaseResponse:
     if is_fragment():
         return Response(message, code, mimetype="text/plain")
     request_id = g.get("request_id", "")
-    page = render_template("errors/error.html", code=code, message=message, request_id=request_id)
+    facts = {"code": code, "message": message, "request_id": request_id}
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # Without what every page is given beside its own: that asks the database, which may be what broke.
+        page = current_app.jinja_env.get_template("errors/error.html").render(facts, request=request)
+    else:
+        page = render_template("errors/error.html", **facts)
     return make_response(page, code)

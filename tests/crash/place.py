@@ -128,9 +128,8 @@ class Place:
             connection.close()
 
     def write(self, statement: str) -> None:
-        """Change the database file of a server that is dead."""
-        assert self.child is None or self.child.poll() is not None
-        connection = sqlite3.connect(self.folder / "postroom.db", isolation_level=None)
+        """Change the database file, whether the server lives or not."""
+        connection = sqlite3.connect(self.folder / "postroom.db", isolation_level=None, timeout=10)
         try:
             connection.execute(statement)
         finally:

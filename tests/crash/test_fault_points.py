@@ -108,8 +108,8 @@ def test_killed_by_what_it_sends_a_delivery_is_given_up_after_three_times_and_th
             for event_id in ("good", "bad"):
                 with contextlib.suppress(LOST):
                     place.publish(event_id)
+            place.write("UPDATE delivery SET next_attempt_at = 1 WHERE state = 'pending'")  # ten seconds pass
             place.wait_for_death()
-            place.write("UPDATE delivery SET next_attempt_at = 1 WHERE state = 'pending'")  # time passes
         place.start()
         place.publish("good")
         place.publish("better")

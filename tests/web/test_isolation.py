@@ -13,12 +13,11 @@ from app import clock as app_clock
 from app import ids
 from app.database import read, write
 from app.extensions import db
-from app.models import Delivery, Notification, Webhook
+from app.models import Notification, Webhook
 from app.services import api_keys, companies, inboxes, log
 from app.services.log import LogQuery
 from tests.api.conftest import Api
 from tests.support.pages import Person
-from tests.support.rows import all_of
 from tests.web.test_access import address_of
 
 if TYPE_CHECKING:
@@ -346,7 +345,8 @@ def test_no_form_of_ones_own_takes_a_foreign_thing(
         crossed = session.execute(
             text(
                 "SELECT d.public_id FROM delivery d JOIN event e ON e.id = d.event_id"
-                " JOIN webhook w ON w.id = d.webhook_id WHERE e.organization_id <> w.organization_id OR d.organization_id <> w.organization_id"
+                " JOIN webhook w ON w.id = d.webhook_id"
+                " WHERE e.organization_id <> w.organization_id OR d.organization_id <> w.organization_id"
             )
         ).all()
         foreign_units = session.execute(
