@@ -130,7 +130,7 @@ class Settings:
         secret=True,
     )
     concurrency: int = _option("CONCURRENCY", "Requests to receivers in flight, in all", _whole(1, 4096), 256)
-    threads: int = _option("THREADS", "Threads that answer web and API requests", _whole(1, 128), 16)
+    threads: int = _option("THREADS", "Threads that answer web and API requests", _whole(1, 128), 32)
     trusted_proxy: str | None = _option(
         "TRUSTED_PROXY", "Address of the proxy whose X-Forwarded headers count, or *", str, None
     )

@@ -101,7 +101,6 @@ class _Process:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        sys.setswitchinterval(float(os.environ.get("SWI", "0.005")))
         from app.services.intake import intake
 
         clockwork = engine = None

@@ -15,10 +15,11 @@ from app.delivery import queue
 from app.errors import Invalid, Problem
 from app.models import Attempt, BusinessUnit, Delivery, Event, EventType, Lane, Webhook
 from app.services.events import visible
-from app.services.scope import Actor
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+    from app.services.scope import Actor
 
 MOST_LISTED = 250
 COUNTED = 10_000

@@ -44,7 +44,8 @@ def test_what_was_backed_up_comes_back_and_what_was_there_is_kept(place: Setting
 
     assert _names(place) == ["before"]
     assert (place.data_dir / "postroom.db.before-restore").exists()
-    assert (place.data_dir / crypto.KEY_FILE).read_text() == (place.data_dir / "postroom.key.before-restore").read_text()
+    key = (place.data_dir / crypto.KEY_FILE).read_text()
+    assert key == (place.data_dir / "postroom.key.before-restore").read_text()
 
 
 def test_a_backup_can_be_read_by_its_owner_alone_and_is_never_overwritten(place: Settings, tmp_path: Path) -> None:

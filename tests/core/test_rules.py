@@ -116,8 +116,8 @@ def test_every_preset_can_be_used_as_it_is(preset: str) -> None:
             {"url": "http://a.com/"},
             "url",
             (
-                "Use https://: what is sent to http:// addresses can be read on the way, so this server doesn't send to "
-                "them. The operator can allow it with POSTROOM_HTTPS_ONLY=false."
+                "Use https://: what is sent to http:// addresses can be read on the way, so this server doesn't send "
+                "to them. The operator can allow it with POSTROOM_HTTPS_ONLY=false."
             ),
         ),
         (

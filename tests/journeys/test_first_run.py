@@ -119,11 +119,11 @@ def test_axe_finds_nothing_on_any_page(server: Server, page: Any, theme: str, wi
 
     page.set_viewport_size({"width": width, "height": 900})
     page.context.add_cookies([{"name": "theme", "value": theme, "url": server.address}])
-    found = []
+    found: list[tuple[str, str, str]] = []
     for path in PAGES:
         page.goto(server.address + path)
-        for violation in Axe().run(page).response["violations"]:
-            found.append((path, violation["id"], violation["nodes"][0]["html"][:120]))
+        violations = Axe().run(page).response["violations"]
+        found += [(path, violation["id"], violation["nodes"][0]["html"][:120]) for violation in violations]
     page.set_viewport_size({"width": 1280, "height": 900})
 
     assert found == []

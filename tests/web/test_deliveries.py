@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from app.extensions import db
-from app.services import deliveries, log, tests, webhooks
+from app.services import log, tests, webhooks
 from app.services.log import LogQuery
 from app.web import exports
 from tests.web.browser import Browser, links_of, rows_of, sign_in, words_of

@@ -114,7 +114,7 @@ def planted(
             "own secret header": OWN_HEADER,
             **secrets,
             "rotated secret": rotated.secret.removeprefix("whsec_"),
-            "API key": key.rpartition("_")[2][8:],
+            "API key": key.removeprefix("prk_")[8:],
             "session secret": str(app.config["SECRET_KEY"]),
             **{f"encryption key {n}": value for n, value in enumerate(keys.encryption)},
         },
