@@ -209,7 +209,7 @@ RULES = {
         ),
         Rule("environment", partial(uses, of=ENVIRONMENT), ("config.py", "cli/serve.py")),
         Rule("the request", partial(uses, of=REQUEST), ("web/", "api/")),
-        Rule("current_app", partial(uses, of=("flask.current_app", "flask.globals.current_app")), ()),
+        Rule("current_app", partial(uses, of=("flask.current_app", "flask.globals.current_app")), ("web/__init__.py",)),
         Rule(
             "chance",
             partial(uses, of=CHANCE),

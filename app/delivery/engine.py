@@ -39,6 +39,7 @@ LEASE_MARGIN_MS = 30_000
 START_MARGIN_MS = 10_000
 OUR_FAULT_PAUSE_S = 5.0
 STORAGE_PAUSE_S = 1.0
+FOLLOW_EVERY_S = 0.25
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class Engine:
         self.roll = roll
         self.seats = Seats(seats)
         self.next_due_at: int | None = None
+        self._followed_at = 0.0
         self.turned_at = time.monotonic()  # when the loop last went round, for whoever watches over it
         self._lines: dict[int, deque[InHand]] = {}
         self._in_hand = 0
@@ -119,6 +121,7 @@ class Engine:
         self._more = True
         while not self._is_drained(linger_s):
             self.turned_at = time.monotonic()
+            self._follow_others()
             if self._may_take():
                 self._take()
             self._start()
@@ -147,6 +150,17 @@ class Engine:
         if self._stopping or self._in_hand >= BATCH or time.monotonic() < self._no_take_before:
             return False
         return self._more or (self.next_due_at is not None and self.next_due_at <= clock.now())
+
+    def _follow_others(self) -> None:
+        """Notice, four times a second, what other processes changed: nothing is sent after they turned a webhook off."""
+        if is_sqlite() or self.turned_at - self._followed_at < FOLLOW_EVERY_S:
+            return
+        self._followed_at = self.turned_at
+        try:
+            settings.refresh()
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
 
     def _patience_ms(self) -> int:
         """How long the wire may be watched before something else has to be looked at."""

@@ -101,6 +101,13 @@ def keep_only(versions: dict[int, int]) -> None:
                 del _kept[webhook_id]
 
 
+def refresh() -> None:
+    """Drop what another process has changed since it was kept: one small query."""
+    with read() as session:
+        versions = session.execute(select(Webhook.id, Webhook.version).where(Webhook.id.in_(list(_kept)))).all()
+    keep_only({row.id: row.version for row in versions})
+
+
 def of(webhook_id: int) -> DeliverySettings | None:
     """Return a webhook's settings, from memory or the database; None when it is gone."""
     kept = _kept.get(webhook_id)

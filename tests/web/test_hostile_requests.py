@@ -154,22 +154,18 @@ def test_every_form_needs_a_token_of_this_session(app: Flask, ada: Person, sam: 
     assert taken == []
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-        {"Origin": "https://evil.example"},
-        {"Origin": "null"},
-        {"Origin": "http://localhost.evil.example"},
-    ],
-)
-def test_a_form_of_another_site_is_refused_even_with_the_token(ada: Person, headers: dict[str, str]) -> None:
+def test_a_form_of_another_site_is_refused_even_with_the_token(ada: Person) -> None:
     ada.look("/account")
-
-    answer = ada._send(ada._client.post, "/account/name", data={"csrf_token": ada._token, "name": "X"}, headers=headers)
-
-    assert answer.status_code == 403
+    fields = {"csrf_token": ada._token, "name": "X"}
+    for name, value in (
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "https://evil.example"),
+        ("Origin", "null"),
+        ("Origin", "http://localhost.evil.example"),
+    ):
+        answer = ada._send(ada._client.post, "/account/name", data=fields, headers={name: value})
+        assert answer.status_code == 403, value
 
 
 def test_the_api_looks_at_no_session(app: Flask, ada: Person) -> None:
@@ -199,28 +195,24 @@ AWAY += (
 )
 
 
-@pytest.mark.parametrize("address", AWAY)
-def test_signing_in_leads_to_this_site_only(app: Flask, owner: Actor, address: str) -> None:
-    person = Person(app.test_client())
-    person.look("/login")
-
-    answer = person.press("/login", email="ada@acme.test", password=PASSWORD, next=address)
-
-    assert (answer.status_code, answer.location) == (303, "/")
-    assert person._send(person._client.get, "/login", query_string={"next": address}).location == "/"
+def test_signing_in_leads_to_this_site_only(app: Flask, owner: Actor) -> None:
+    for address in AWAY:
+        person = Person(app.test_client())
+        person.look("/login")
+        answer = person.press("/login", email="ada@acme.test", password=PASSWORD, next=address)
+        assert (answer.status_code, answer.location) == (303, "/"), address
+        assert person._send(person._client.get, "/login", query_string={"next": address}).location == "/"
 
 
-@pytest.mark.parametrize("address", AWAY)
-def test_going_back_leads_to_this_site_only(ada: Person, make_webhook: Any, publish: Any, address: str) -> None:
+def test_going_back_leads_to_this_site_only(ada: Person, make_webhook: Any, publish: Any) -> None:
     make_webhook(url="http://127.0.0.1:4999/")
     delivery = publish().deliveries[0].id
-    page = ada._send(ada._client.get, f"/deliveries/{delivery}/cancel", query_string={"back": address})
-
-    answer = ada.press(f"/deliveries/{delivery}/cancel", back=address)
-
-    assert f'href="/deliveries/{delivery}"' in page.text
-    assert "evil" not in page.text
-    assert answer.location == f"/deliveries/{delivery}"
+    for address in AWAY:
+        page = ada._send(ada._client.get, f"/deliveries/{delivery}/cancel", query_string={"back": address})
+        answer = ada.press(f"/deliveries/{delivery}/cancel", back=address)
+        assert f'href="/deliveries/{delivery}"' in page.text, address
+        assert "evil" not in page.text
+        assert answer.location == f"/deliveries/{delivery}"
 
 
 def test_signing_in_leads_to_the_page_that_was_asked_for(app: Flask, owner: Actor) -> None:
@@ -337,20 +329,18 @@ def test_every_page_says_how_browsers_are_to_treat_it(ada: Person) -> None:
 # --- hosts, health, metrics
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "hooks.acme.test.evil.example", "evil.example:443", "169.254.169.254"]
-)
-def test_a_foreign_host_is_refused(https_app: Flask, owner: Actor, host: str) -> None:
-    answer = https_app.test_client().get("/login", headers={"Host": host})
-
-    assert answer.status_code == 400
-    assert host not in answer.text
+def test_a_foreign_host_is_refused(https_app: Flask, owner: Actor) -> None:
+    for host in ("evil.example", "hooks.acme.test.evil.example", "evil.example:443", "169.254.169.254", "a b", "[::1"):
+        for path in ("/login", "/api/v1/webhooks", "/healthz"):
+            answer = https_app.test_client().get(path, headers={"Host": host})
+            assert answer.status_code == 400, (host, path)
+            assert host not in answer.text or path.startswith("/api/"), host  # a problem document may repeat it
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8300", "localhost:8300", "127.0.0.1", "hooks.acme.test"])
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_health_answers_under_the_names_a_container_asks_by(https_app: Flask, path: str, host: str) -> None:
-    assert https_app.test_client().get(path, headers={"Host": host}).status_code in (200, 503)
+def test_health_answers_under_the_names_a_container_asks_by(https_app: Flask) -> None:
+    for host in ("127.0.0.1:8300", "localhost:8300", "127.0.0.1", "hooks.acme.test"):
+        for path in ("/healthz", "/readyz"):
+            assert https_app.test_client().get(path, headers={"Host": host}).status_code in (200, 503), host
 
 
 def test_figures_are_for_this_machine_or_a_key_and_not_for_what_a_proxy_passes_on(
