@@ -152,7 +152,7 @@ class Engine:
         return self._more or (self.next_due_at is not None and self.next_due_at <= clock.now())
 
     def _follow_others(self) -> None:
-        """Notice, four times a second, what other processes changed: nothing is sent after they turned a webhook off."""
+        """Notice, four times a second, what other processes changed: no request begins after they turned one off."""
         if is_sqlite() or self.turned_at - self._followed_at < FOLLOW_EVERY_S:
             return
         self._followed_at = self.turned_at
