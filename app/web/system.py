@@ -40,7 +40,8 @@ def index() -> str:
 def now() -> Response:
     """What changes by itself, for the poll."""
     facts = _facts()
-    return live.region("system/_now.html", facts, lambda: facts, seconds=2)
+    stamp = {name: value for name, value in facts.items() if name != "sizes"}  # other programs move the free space
+    return live.region("system/_now.html", stamp, lambda: facts, seconds=2)
 
 
 def _facts() -> dict[str, Any]:
