@@ -107,7 +107,7 @@ def _lost(member: MemberView, role: str, units: list[str]) -> list[str]:
 @needs(Permission.MEMBERS)
 def ask_remove(public_id: str) -> str:
     """Ask who gets their webhooks."""
-    return _remove_page(public_id, "")
+    return _leaving_page("remove", public_id)
 
 
 @bp.post("/members/<public_id>/remove")
@@ -117,12 +117,29 @@ def remove(public_id: str) -> Response | tuple[str, int]:
     name = members.find(actor(), public_id).name
     try:
         members.remove(actor(), public_id, heir=request.form.get("heir") or None)
-    except Invalid as error:
-        return _remove_page(public_id, error.problems[0].message), 422
-    except Conflict as error:
-        return _remove_page(public_id, error.message), 409
+    except (Invalid, Conflict) as error:
+        return _refused_leaving("remove", public_id, error)
     flash(f"{name} was removed.")
     return redirect(url_for("members.index"), 303)
+
+
+@bp.get("/members/<public_id>/deactivate")
+@needs(Permission.MEMBERS)
+def ask_deactivate(public_id: str) -> str:
+    """Ask who gets the webhooks of somebody who is to be kept out."""
+    return _leaving_page("deactivate", public_id)
+
+
+@bp.post("/members/<public_id>/deactivate")
+@needs(Permission.MEMBERS)
+def deactivate(public_id: str) -> Response | tuple[str, int]:
+    """Keep somebody from signing in."""
+    try:
+        member = members.deactivate(actor(), public_id, heir=request.form.get("heir") or None)
+    except (Invalid, Conflict) as error:
+        return _refused_leaving("deactivate", public_id, error)
+    flash(f"{member.name} can't sign in any more.")
+    return redirect(url_for("members.show", public_id=public_id), 303)
 
 
 @bp.post("/members/<public_id>/activate")
@@ -133,19 +150,26 @@ def activate(public_id: str) -> Response:
     return redirect(url_for("members.show", public_id=public_id), 303)
 
 
-def _remove_page(public_id: str, error: str) -> str:
+def _refused_leaving(act: str, public_id: str, error: Invalid | Conflict) -> tuple[str, int]:
+    if isinstance(error, Invalid):
+        return _leaving_page(act, public_id, error.problems[0].message), 422
+    return _leaving_page(act, public_id, error.message), 409
+
+
+def _leaving_page(act: str, public_id: str, error: str = "") -> str:
+    """The question before `act`: remove or deactivate."""
     member = members.find(actor(), public_id)
     may_own = {role.name for role in members.list_roles(actor()) if Permission.WEBHOOKS in role.permissions}
     heirs = [
         (each.id, each.name) for each in members.list_all(actor()) if each.role in may_own and each.id != member.id
     ]
     return render_template(
-        "members/remove.html",
+        f"members/{act}.html",
         section="members",
         member=member,
         heirs=heirs,
         error=error,
-        action=url_for("members.remove", public_id=public_id),
+        action=url_for(f"members.{act}", public_id=public_id),
         back=url_for("members.show", public_id=public_id),
     )
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from app.services import members, webhooks
+from tests.conftest import PASSWORD
 from tests.support.pages import Person, words
 
 LINK = re.compile(r"http://[^\s<\"]+(/invite/[\w.-]+)")
@@ -195,3 +196,19 @@ def test_members_are_only_for_who_manages_them(owner, max_, sam):
     assert sam.look(f"/members/{me}").status_code == 404
     assert sam.press(f"/members/{me}/remove").status_code == 404
     assert "ada@acme.test" not in words(sam.look("/members"))
+
+
+def test_somebody_is_kept_out_and_their_webhook_goes_off_with_the_reason(app, ada, make_member, make_webhook):
+    max_member = make_member("max", role="Developer")
+    make_webhook(url="http://127.0.0.1:4999/in", by=max_member.actor)
+    at_work = Person(app.test_client())
+    assert at_work.sign_in("max@acme.test", PASSWORD).status_code == 303
+
+    asked = words(ada.look(f"/members/{max_member.id}/deactivate"))
+    assert "Max owns 1 webhook" in asked
+    answer = ada.press(f"/members/{max_member.id}/deactivate", heir="")
+
+    assert answer.status_code == 303
+    assert at_work.look("/log").status_code == 302, "the session went on"
+    assert "its owner left" in words(ada.look("/webhooks"))
+    assert "Let sign in again" in words(ada.look(f"/members/{max_member.id}"))
