@@ -380,7 +380,8 @@ def test_the_preview_of_a_saved_webhook_is_the_request_it_would_send(api, make, 
 
     assert shown.status_code == 200
     assert (shown.json["method"], shown.json["url"], shown.json["not_sent"]) == ("POST", receiver.url, None)
-    assert shown.json["body"].encode() == receiver.requests[-1].body
+    sent = next(request for request in receiver.requests if request.headers["webhook-id"] == event)
+    assert shown.json["body"].encode() == sent.body
     assert shown.json["headers"]["Authorization"] == f"Bearer {MASK}"
     assert shown.json["headers"]["X-Env"] == "prod"
     assert shown.json["headers"]["webhook-id"] == event

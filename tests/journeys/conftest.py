@@ -29,11 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A journey is walked in the order in which it is written, whatever order other tests have."""
-    places = [number for number, item in enumerate(items) if item.path.parent == Path(__file__).parent]
-    journey = sorted((items[number] for number in places), key=lambda item: (item.path, item.reportinfo()[1] or 0))
-    for number, item in zip(places, journey, strict=True):
-        items[number] = item
+    """Journeys are walked last, each in the order in which it is written, whatever order other tests have."""
+    here = Path(__file__).parent
+    journeys = [item for item in items if item.path.parent == here]
+    journeys.sort(key=lambda item: (item.path, item.reportinfo()[1] or 0))
+    items[:] = [item for item in items if item.path.parent != here] + journeys
 
 
 @dataclass(frozen=True, slots=True)

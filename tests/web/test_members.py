@@ -69,7 +69,7 @@ def test_an_invitation_that_was_changed_opens_nothing(app, invite):
     _, link = invite()
     ben = Person(app.test_client())
 
-    changed = link[:-1] + ("A" if link[-1] != "A" else "B")
+    changed = link[:-9] + ("A" if link[-9] != "A" else "B") + link[-8:]  # the last one has bits that count for nothing
 
     assert ben.look(changed).status_code == 409
     assert ben.look("/invite/x").status_code == 409
