@@ -14,7 +14,7 @@ from tests.support.receiver import Receiver
 if TYPE_CHECKING:
     from tests.journeys.conftest import Complaints, Server
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 EMAIL, PASSWORD = "ada@acme.test", "seven brown horses"
 PAGES = (

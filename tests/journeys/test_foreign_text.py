@@ -14,7 +14,7 @@ from tests.support.receiver import Receiver
 if TYPE_CHECKING:
     from tests.journeys.conftest import Complaints, Server
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 NAME = '<script>alert(1)</script>{{7*7}}"><img src=x onerror=alert(1)><b hx-get=/logout>x'
 ANSWER = (

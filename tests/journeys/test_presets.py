@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.journeys.conftest import Complaints, Server
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 EMAIL, PASSWORD = "ada@acme.test", "seven brown horses"
 # what each card says of itself, and the members of the test that arrives
