@@ -10,8 +10,6 @@ import pytest
 from tests.crash.place import LOST
 from tests.support.receiver import Receiver
 
-pytestmark = pytest.mark.xdist_group("crash")
-
 INTERRUPTED, DELIVERED = ("interrupted", None), ("succeeded", 200)
 
 

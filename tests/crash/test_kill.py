@@ -21,7 +21,7 @@ import pytest
 from tests.crash.checker import Evidence, Hit, Row, problems
 from tests.crash.place import LOST, PATIENCE_S, ROOT, Place
 
-pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 KILLS = int(os.environ.get("POSTROOM_TEST_KILLS", "10"))
 EVENTS = int(os.environ.get("POSTROOM_TEST_EVENTS", "3000"))

@@ -9,8 +9,6 @@ import pytest
 
 from tests.crash.place import wait_until
 
-pytestmark = pytest.mark.xdist_group("crash")
-
 
 @pytest.fixture
 def place(make_place, receiver):
