@@ -5,7 +5,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-SOAK ?= 90m
 HTMX := 4.0.1
 
 OLD_PYTHON = Postroom needs Python 3.11 or newer: install it, or name one, as in "make run PYTHON=python3.12"
@@ -32,8 +31,6 @@ check: .venv/.dev ## formatting, lint, types, layers, templates, dead code, vend
 
 bench: .venv/.dev ## measure what docs/performance.md publishes (ARGS="P1 P4")
 	$(BIN)/python -m benchmarks $(ARGS)
-
-
 
 screenshots: .venv/.dev ## renew the images of the documents from demo data
 	$(BIN)/python -m benchmarks.screenshots

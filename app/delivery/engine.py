@@ -101,10 +101,6 @@ class Engine:
         self._stopping = True
         self.sender.wake()
 
-    def busy(self) -> bool:
-        """Whether anything is on the wire or not yet recorded."""
-        return bool(self._flights or self._judged)
-
     def interrupt(self) -> None:
         """Stop, and end what is on the wire now, as interrupted. From any thread."""
         self._interrupting = True
