@@ -8,9 +8,12 @@ from app.models.deliveries import Attempt, Delivery
 from app.models.event_types import EventType, SchemaMode
 from app.models.events import Event, Resource, SentBody
 from app.models.inboxes import Inbox, InboxRequest
-from app.models.members import Membership, MembershipUnit, Role, SignInFailure, User
+from app.models.members import BrowserSession, Membership, MembershipUnit, Role, SignInFailure, User
 from app.models.notifications import Notification
 from app.models.organizations import Installation, Organization
+from app.models.replays import Replay, ReplayItem, ReplayState
+from app.models.saved_views import SavedView
+from app.models.stats import Stat
 from app.models.webhooks import Lane, SigningSecret, Webhook, WebhookPattern, WebhookUnit
 from app.models.workers import Worker
 
@@ -18,6 +21,7 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "AuditEntry",
+    "BrowserSession",
     "BusinessUnit",
     "Company",
     "Delivery",
@@ -31,12 +35,17 @@ __all__ = [
     "MembershipUnit",
     "Notification",
     "Organization",
+    "Replay",
+    "ReplayItem",
+    "ReplayState",
     "Resource",
     "Role",
+    "SavedView",
     "SchemaMode",
     "SentBody",
     "SignInFailure",
     "SigningSecret",
+    "Stat",
     "User",
     "Webhook",
     "WebhookPattern",

@@ -28,6 +28,11 @@ class User(Model):
     zone: Mapped[str | None]
     theme: Mapped[str] = mapped_column(default="system")
     totp_secret: Mapped[str | None] = mapped_column(Encrypted("user.totp_secret"))
+    totp_used: Mapped[int | None] = mapped_column(Moment)  # the last time step whose code was used: none works twice
+    recovery_codes: Mapped[list[str]] = mapped_column(Json, default=list)  # digests of those not used yet
+    is_compact: Mapped[bool] = mapped_column(default=False)  # rows of 36 px instead of 44
+    has_shortcuts: Mapped[bool] = mapped_column(default=True)
+    gets_mail: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[int] = mapped_column(Moment)
     last_seen_at: Mapped[int | None] = mapped_column(Moment)
 
@@ -38,6 +43,20 @@ class User(Model):
         """Up to two letters for the round picture."""
         parts = (self.name or self.email).replace("@", " ").split()
         return "".join(part[0] for part in parts[:2]).upper()
+
+
+class BrowserSession(Model):
+    """A browser in which a user is signed in. Its deletion signs that browser out."""
+
+    __tablename__ = "browser_session"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    public_id: Mapped[str] = mapped_column(unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    address: Mapped[str | None]
+    user_agent: Mapped[str]
+    created_at: Mapped[int] = mapped_column(Moment)
+    last_seen_at: Mapped[int] = mapped_column(Moment)
 
 
 class Role(Model):

@@ -6,7 +6,7 @@ from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Model
-from app.models.types import Key, Moment
+from app.models.types import Json, Key, Moment
 
 
 class Organization(Model):
@@ -18,6 +18,11 @@ class Organization(Model):
     public_id: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     routing_version: Mapped[int] = mapped_column(default=0)  # moves with every change that routing must notice
+    default_preset: Mapped[str | None]
+    retention_days: Mapped[int | None]  # None: the operator's
+    retention_failed_days: Mapped[int | None]
+    alert_addresses: Mapped[list[str]] = mapped_column(Json, default=list)
+    alert_events: Mapped[bool] = mapped_column(default=False)  # alerts are also published, for webhooks to hear
     created_at: Mapped[int] = mapped_column(Moment)
 
 

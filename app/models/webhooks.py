@@ -68,6 +68,8 @@ class Lane(Model):
     last_failure_at: Mapped[int | None] = mapped_column(Moment)
     last_success_at: Mapped[int | None] = mapped_column(Moment)
     last_error: Mapped[str | None]
+    probe_at: Mapped[int | None] = mapped_column(Moment)  # when a webhook that turned itself off is tried again
+    probes: Mapped[int] = mapped_column(default=0)
 
 
 class Webhook(Model):
