@@ -1,0 +1,167 @@
+"""The HTTP server: waitress, with a short way for publishes and a drain that cuts no answer short."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher, WSGITask
+
+from app import logs
+from app.api import express
+from app.errors import Unavailable
+from app.services.intake import intake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flask import Flask
+
+    from app.config import Settings
+    from app.services.intake import Answer
+
+
+class Server:
+    """Answers requests in the caller's thread, `turn` by `turn`, until it is drained."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._tasks = _Tasks(f"{_prefix(settings)}{express.PATH}", _names(app))
+        self._tasks.set_thread_count(settings.threads)
+        listening: Any = TcpWSGIServer  # its types don't foresee what is done to it here
+        self._waitress = listening(app, map={}, dispatcher=self._tasks, **_options(settings))
+        self._waitress.channel_class = _Channel
+        self._pull: Callable[[], None] = self._waitress.pull_trigger
+        self._waitress.pull_trigger = self.wake
+        self._is_woken = False
+
+    def wake(self) -> None:
+        """End the wait of `turn`, from any thread. Once is enough for all who call before the next turn."""
+        if not self._is_woken:
+            self._is_woken = True
+            self._pull()
+
+    def turn(self, seconds: float) -> None:
+        """Wait at most `seconds` for something to read or write, and do it."""
+        self._is_woken = False  # before what is to be written is looked for: whoever wrote earlier is found there
+        loop: Any = wasyncore.loop
+        loop(timeout=seconds, map=self._waitress._map, use_poll=True, count=1)
+
+    def refuse(self) -> None:
+        """Take no more connections."""
+        wasyncore.dispatcher.close(self._waitress)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is being answered, or an answer is not yet sent whole."""
+        unsent = any(getattr(channel, "total_outbufs_len", 0) for channel in list(self._waitress._map.values()))
+        return bool(self._tasks.active_count or self._tasks.queue or self._tasks.publishing or unsent)
+
+    def close(self) -> None:
+        """End the threads that answer."""
+        self._tasks.shutdown(timeout=1)
+
+
+class _Tasks(ThreadedTaskDispatcher):
+    """Hands plain publishes to the intake, whose thread answers them too, and everything else to a thread.
+
+    Without the short way each publish would wake two threads and hold one while the database writes. The
+    interpreter runs one thread at a time, so handing over costs more than the work.
+    """
+
+    def __init__(self, path: str, names: frozenset[str] | None) -> None:
+        super().__init__()
+        self._path = path
+        self._names = names
+        self.publishing: set[Any] = set()
+
+    def add_task(self, task: Any) -> None:
+        """Take a channel whose first request has arrived whole."""
+        if not self._publish(task):
+            super().add_task(task)
+
+    def _publish(self, channel: Any) -> bool:
+        request = channel.requests[0]
+        if request.command != "POST" or request.path != self._path or not self._is_plain(request):
+            return False
+        event = express.read(request.headers, request.get_body_stream().read())
+        if event is None:
+            request.get_body_stream().seek(0)
+            return False
+
+        def tell(answers: Sequence[Answer]) -> None:
+            request.answer = express.answer(answers[0] if answers else None)
+            try:
+                channel.service()
+            except Exception as error:  # noqa: BLE001  the intake's thread must go on
+                logs.trouble("an answer to a publisher could not be sent", error)
+                channel.cancel()
+            finally:
+                self.publishing.discard(channel)
+
+        self.publishing.add(channel)
+        try:
+            intake.submit_and_go([event], tell)
+        except Unavailable:
+            self.publishing.discard(channel)
+            request.get_body_stream().seek(0)
+            return False
+        return True
+
+    def _is_plain(self, request: Any) -> bool:
+        """Whether there is nothing about it that Flask or waitress would have to look at."""
+        if request.error or request.query or request.content_length > express.LARGEST or request.chunked:
+            return False
+        return self._names is None or request.headers.get("HOST", "").partition(":")[0] in self._names
+
+
+class _Task(WSGITask):
+    """Writes the answer that is there already, or has the application make one."""
+
+    def execute(self) -> None:
+        """Answer the request."""
+        answer: express.Response | None = getattr(self.request, "answer", None)
+        if answer is None:
+            super().execute()
+            return
+        self.status, self.complete = answer.status, True
+        self.content_length = len(answer.body)
+        self.response_headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+        self.write(answer.body)
+
+
+class _Channel(HTTPChannel):
+    task_class = _Task
+
+
+def _prefix(settings: Settings) -> str:
+    return urlsplit(settings.address).path
+
+
+def _names(app: Flask) -> frozenset[str] | None:
+    """The hosts this server answers for; None: all."""
+    trusted = app.config.get("TRUSTED_HOSTS")
+    return None if trusted is None else frozenset(name.partition(":")[0] for name in trusted)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "threads": settings.threads,
+        "asyncore_use_poll": True,  # select() ends the loop once a descriptor passes 1,023
+        "ident": "Postroom",
+        "url_prefix": _prefix(settings),
+        "max_request_body_size": 9 * 2**20,
+        "clear_untrusted_proxy_headers": True,
+        "connection_limit": 1000,
+    }
+    if settings.trusted_proxy:
+        options |= {
+            "trusted_proxy": settings.trusted_proxy,
+            "trusted_proxy_count": settings.trusted_proxy_count,
+            "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"},
+        }
+    return options
