@@ -43,6 +43,13 @@ class StorageBroken(Exception):
     """The database file can't be used any more; the process must end and let a restart recover it."""
 
 
+class Busy(Unavailable):
+    """Other writers of this process took too long; nothing has changed."""
+
+    def __init__(self) -> None:
+        super().__init__("The database is busy. Try again in a moment.")
+
+
 class RoutedSession(FlaskSession):
     """A session that reads through the engine that cannot write, unless `write()` is open."""
 
@@ -110,7 +117,7 @@ def write(patience: float = 10.0) -> Iterator[Session]:
     """Open the one transaction that may change rows; it commits when the block ends.
 
     Does not nest. `patience` is how many seconds to wait for other writers of this process;
-    after that `Unavailable` is raised and nothing has changed.
+    after that `Busy` is raised.
     """
     if _mode.get() == "write":
         raise RuntimeError("write() does not nest")
@@ -118,7 +125,7 @@ def write(patience: float = 10.0) -> Iterator[Session]:
     session.rollback()  # ends the read transaction; what was read is loaded again inside
     queued = is_sqlite()
     if queued and not _writers.acquire(patience):
-        raise Unavailable("The database is busy. Try again in a moment.")
+        raise Busy
     token = _mode.set("write")
     try:
         yield session  # type: ignore[misc]
@@ -154,7 +161,7 @@ def hot_write(patience: float = 10.0) -> Iterator[Door]:
         raise RuntimeError("write() does not nest")
     queued = is_sqlite()
     if queued and not _writers.acquire(patience):
-        raise Unavailable("The database is busy. Try again in a moment.")
+        raise Busy
     token = _mode.set("write")
     try:
         with _at_driver(_db().engine) as (door, raw):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from app import logs
 from app.api import express
 from app.errors import Unavailable
-from app.services.intake import intake
+from app.services.intake import Order, intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from app.config import Settings
-    from app.services.intake import Answer
+    from app.services.intake import Answer, Prepared
 
 
 class Server:
@@ -48,6 +49,8 @@ class Server:
         self._is_woken = False  # before what is to be written is looked for: whoever wrote earlier is found there
         loop: Any = wasyncore.loop
         loop(timeout=seconds, map=self._waitress._map, use_poll=True, count=1)
+        self._is_woken = True  # this is the loop: what is answered now is found in the next turn
+        self._tasks.publish()
 
     def refuse(self) -> None:
         """Take no more connections."""
@@ -65,7 +68,7 @@ class Server:
 
 
 class _Tasks(ThreadedTaskDispatcher):
-    """Hands plain publishes to the intake, whose thread answers them too, and everything else to a thread.
+    """Gathers plain publishes of a turn, to be stored and answered together; hands everything else to a thread.
 
     Without the short way each publish would wake two threads and hold one while the database writes. The
     interpreter runs one thread at a time, so handing over costs more than the work.
@@ -75,40 +78,48 @@ class _Tasks(ThreadedTaskDispatcher):
         super().__init__()
         self._path = path
         self._names = names
+        self._gathered: list[tuple[Any, Prepared]] = []
         self.publishing: set[Any] = set()
 
     def add_task(self, task: Any) -> None:
         """Take a channel whose first request has arrived whole."""
-        if not self._publish(task):
-            super().add_task(task)
-
-    def _publish(self, channel: Any) -> bool:
-        request = channel.requests[0]
-        if request.command != "POST" or request.path != self._path or not self._is_plain(request):
-            return False
-        event = express.read(request.headers, request.get_body_stream().read())
+        request = task.requests[0]
+        event = self._read(request) if request.path == self._path else None
         if event is None:
-            request.get_body_stream().seek(0)
-            return False
+            super().add_task(task)
+        else:
+            self.publishing.add(task)
+            self._gathered.append((task, event))
 
-        def tell(answers: Sequence[Answer]) -> None:
-            request.answer = express.answer(answers[0] if answers else None)
-            try:
-                channel.service()
-            except Exception as error:  # noqa: BLE001  the intake's thread must go on
-                logs.trouble("an answer to a publisher could not be sent", error)
-                channel.cancel()
-            finally:
-                self.publishing.discard(channel)
-
-        self.publishing.add(channel)
+    def publish(self) -> None:
+        """Pass on what was gathered."""
+        gathered, self._gathered = self._gathered, []
+        if not gathered:
+            return
         try:
-            intake.submit_and_go([event], tell)
-        except Unavailable:
+            intake.submit_and_go([Order([event], partial(self._answer, channel)) for channel, event in gathered])
+        except Unavailable as error:
+            for channel, _ in gathered:
+                self._answer(channel, [error])
+
+    def _read(self, request: Any) -> Prepared | None:
+        if request.command != "POST" or not self._is_plain(request):
+            return None
+        body = request.get_body_stream()
+        event = express.read(request.headers, body.read())
+        if event is None:
+            body.seek(0)
+        return event
+
+    def _answer(self, channel: Any, answers: Sequence[Answer]) -> None:
+        channel.requests[0].answer = express.answer(answers[0] if answers else None)
+        try:
+            channel.service()
+        except Exception as error:  # noqa: BLE001  the thread that stores events must go on
+            logs.trouble("an answer to a publisher could not be sent", error)
+            channel.cancel()
+        finally:
             self.publishing.discard(channel)
-            request.get_body_stream().seek(0)
-            return False
-        return True
 
     def _is_plain(self, request: Any) -> bool:
         """Whether there is nothing about it that Flask or waitress would have to look at."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from app import clock, ids, logs
 from app.core.routing import Routed, route
 from app.core.states import DeliveryKind, DeliveryState, Reason
-from app.database import hot_write, is_sqlite, is_unavailable
+from app.database import Busy, hot_write, is_sqlite, is_unavailable
 from app.delivery import bell, queue
 from app.door import Statement
 from app.errors import AppError, Conflict, Invalid, Problem, Unavailable
@@ -25,7 +25,7 @@ from app.services import resources
 from app.services.routing import RoutingTable, kept_table, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy.orm import Session
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MOST_EVENTS = 500
 MOST_BYTES = 4 * 2**20
 PATIENCE_S = 30.0
+AT_ONCE_S = 0.02
 FAN_OUT_SLICE = 5_000
 
 event = core_table(Event)
@@ -88,10 +89,12 @@ class Stored:
 
 Answer = Stored | AppError
 
+_STOPPING = "The server is stopping. Publish again in a few seconds."
+
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """Events of one publish, and whom to tell what became of them: nothing, when that is unknown."""
+class Order:
+    """Events of one publish, and whom to tell what became of them: one answer each, or nothing when it is unknown."""
 
     events: Sequence[Prepared]
     tell: Callable[[list[Answer]], object]
@@ -125,7 +128,7 @@ class Intake:
     """Takes publishes from all threads. Where it isn't started, the caller's own thread writes."""
 
     def __init__(self) -> None:
-        self._orders: deque[_Order] = deque()
+        self._orders: deque[Order] = deque()
         self._some = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -159,21 +162,42 @@ class Intake:
         if self._thread is None and not self._closed:
             return store(events)
         caller = _Caller()
-        self.submit_and_go(events, caller.tell)
+        self._take([Order(events, caller.tell)])
         answers = caller.wait()
         if not answers:
             raise Unavailable("The event could not be stored in time. Publish it again with the same id.")
         return answers
 
-    def submit_and_go(self, events: Sequence[Prepared], tell: Callable[[list[Answer]], object]) -> None:
-        """Store events and have `tell` called in the intake's thread, with one answer each or, unknown, with none.
+    def submit_and_go(self, orders: Sequence[Order]) -> None:
+        """Store the events of several publishes and tell each, now or soon; for the server's own loop.
 
-        Raises `Unavailable` when the server is stopping.
+        On SQLite the caller's thread does it, when no other writer is at work: handing over to the intake's thread
+        and back costs more than the commit. Else, and on PostgreSQL, where the network is waited for, the intake's
+        thread does it. Raises `Unavailable` when the server is stopping.
         """
+        if self._closed:
+            raise Unavailable(_STOPPING)
+        waiting = deque(orders)
+        if is_sqlite():
+            self._serve_at_once(waiting)
+        if waiting:
+            self._take(waiting)
+
+    def _serve_at_once(self, orders: deque[Order]) -> None:
+        """Serve orders until another writer is in the way, and leave the others."""
+        while orders:
+            group = _next_group(orders)
+            try:
+                self._serve(group, AT_ONCE_S)
+            except Busy:
+                orders.extendleft(reversed(group))
+                return
+
+    def _take(self, orders: Iterable[Order]) -> None:
         with self._some:
             if self._closed:
-                raise Unavailable("The server is stopping. Publish again in a few seconds.")
-            self._orders.append(_Order(events, tell))
+                raise Unavailable(_STOPPING)
+            self._orders += orders
             self._some.notify()
 
     def _run(self, context: Callable[[], AbstractContextManager[Any]]) -> None:
@@ -183,42 +207,60 @@ class Intake:
                     if self._closed:
                         return
                     self._some.wait()
-                orders = self._next_group()
+                orders = _next_group(self._orders)
             with context():
-                self._serve(orders)
+                try:
+                    self._serve(orders, PATIENCE_S)
+                except Busy as error:
+                    logs.trouble("a group of events could not be stored", error)
+                    _tell(orders, [])
 
-    def _next_group(self) -> list[_Order]:
-        orders = [self._orders.popleft()]
-        events, size = len(orders[0].events), orders[0].size
-        while self._orders:
-            events += len(self._orders[0].events)
-            size += self._orders[0].size
-            if events > MOST_EVENTS or size > MOST_BYTES:
-                break
-            orders.append(self._orders.popleft())
-        return orders
+    def _serve(self, orders: list[Order], patience: float) -> None:
+        """Answer every order: with what was stored, or with nothing, which its caller reads as unknown.
 
-    def _serve(self, orders: list[_Order]) -> None:
-        """Answer every order: with what was stored, or with nothing, which its caller reads as unknown."""
+        Raises `Busy`, and then nothing is stored or told, when other writers take longer than `patience` seconds.
+        """
         try:
-            answers = store([item for order in orders for item in order.events])
+            answers = store([item for order in orders for item in order.events], patience)
+        except Busy:
+            raise
         except Exception as error:  # noqa: BLE001  nobody in the group gets a 202; the thread must go on
             logs.trouble("a group of events could not be stored", error)
             answers = []
-        for order in orders:
-            of_order, answers = answers[: len(order.events)], answers[len(order.events) :]
-            order.tell(of_order)
+        _tell(orders, answers)
+
+
+def _next_group(orders: deque[Order]) -> list[Order]:
+    """Take what one transaction may store: the first order whatever its size, and others as far as they fit."""
+    group = [orders.popleft()]
+    events, size = len(group[0].events), group[0].size
+    while orders:
+        events += len(orders[0].events)
+        size += orders[0].size
+        if events > MOST_EVENTS or size > MOST_BYTES:
+            break
+        group.append(orders.popleft())
+    return group
+
+
+def _tell(orders: Sequence[Order], answers: list[Answer]) -> None:
+    for order in orders:
+        of_order, answers = answers[: len(order.events)], answers[len(order.events) :]
+        order.tell(of_order)
 
 
 intake = Intake()
 
 
-def store(events: Sequence[Prepared]) -> list[Answer]:
-    """Store events in one transaction: events, their deliveries, their idempotency. One answer each, in order."""
+def store(events: Sequence[Prepared], patience: float = PATIENCE_S) -> list[Answer]:
+    """Store events in one transaction: events, their deliveries, their idempotency. One answer each, in order.
+
+    Raises `Busy` when other writers of this process take longer than `patience` seconds.
+    """
     fault("publish.before")
     for is_last in (False, True):
         try:
-            with hot_write() as door:
+            with hot_write(patience) as door:
                 answers = _store(door, events, clock.now())
             break
         except IntegrityError:
