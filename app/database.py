@@ -188,32 +188,34 @@ def hot_read() -> Iterator[Door]:
 
 @contextmanager
 def _at_driver(engine: Engine) -> Iterator[tuple[Door, Any]]:
-    with engine.connect() as connection:
-        raw: Any = connection.connection.driver_connection
-        door = Door(connection)
-        try:
-            yield door, raw
-        except BaseException as error:
-            broken: Any = engine.dialect.loaded_dbapi.Error
-            if not isinstance(error, broken):
-                raw.rollback()
-                raise
-            is_gone = engine.dialect.is_disconnect(error, raw, None)
-            if is_gone:
-                connection.invalidate()
-            else:
-                raw.rollback()
-            raise DBAPIError.instance(
-                None, None, error, broken, hide_parameters=True, connection_invalidated=is_gone, dialect=engine.dialect
-            ) from error
-        finally:
-            door.close()
+    pooled = engine.raw_connection()
+    raw: Any = pooled.driver_connection
+    door = Door(engine, pooled)
+    try:
+        yield door, raw
+    except BaseException as error:
+        broken: Any = engine.dialect.loaded_dbapi.Error
+        if not isinstance(error, broken):
+            raw.rollback()
+            raise
+        is_gone = engine.dialect.is_disconnect(error, raw, None)
+        if is_gone:
+            pooled.invalidate(error)
+        else:
+            raw.rollback()
+        raise DBAPIError.instance(
+            None, None, error, broken, hide_parameters=True, connection_invalidated=is_gone, dialect=engine.dialect
+        ) from error
+    finally:
+        door.close()
+        pooled.close()
 
 
 def door_of(session: Session) -> Door:
     """Return a door into the transaction of a session that `write()` gave."""
     session.flush()
-    return Door(session.connection())
+    connection = session.connection()
+    return Door(connection.engine, connection.connection)
 
 
 def raise_if_fatal(error: BaseException) -> None:

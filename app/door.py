@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Engine, PoolProxiedConnection
 
 ROWS_AT_ONCE = 100
 
@@ -47,12 +48,13 @@ class Statement:
 class Door:
     """A transaction at the driver. Values go in and come out as the driver has them: enums by value, JSON as text."""
 
-    __slots__ = ("_connection", "_is_sqlite", "_raw", "_session")
+    __slots__ = ("_engine", "_is_sqlite", "_pooled", "_raw", "_session")
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._raw: Any = connection.connection.driver_connection
-        self._is_sqlite = connection.dialect.name == "sqlite"
+    def __init__(self, engine: Engine, pooled: PoolProxiedConnection) -> None:
+        self._engine = engine
+        self._pooled = pooled
+        self._raw: Any = pooled.driver_connection
+        self._is_sqlite = engine.dialect.name == "sqlite"
         self._session: Session | None = None
 
     def rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
@@ -96,7 +98,7 @@ class Door:
     def session(self) -> Session:
         """An ORM session in the same transaction, for what is rare."""
         if self._session is None:
-            self._session = Session(bind=self._connection)
+            self._session = Session(bind=Connection(self._engine, self._pooled))
         return self._session
 
     def flush(self) -> None:

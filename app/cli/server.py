@@ -63,8 +63,9 @@ class Server:
         return bool(self._tasks.active_count or self._tasks.queue or self._tasks.publishing or unsent)
 
     def close(self) -> None:
-        """End the threads that answer."""
+        """End the threads that answer, and every connection."""
         self._tasks.shutdown(timeout=1)
+        wasyncore.close_all(self._waitress._map)
 
 
 class _Tasks(ThreadedTaskDispatcher):

@@ -210,10 +210,20 @@ def _claim_of(row: tuple[Any, ...], lease: int, until: int) -> Claim:
     return Claim._make((*counts, _KINDS[kind], bool(by_hand), url, due_at, lease, until))
 
 
-def waiting(now: int, worker: str) -> list[Waiting]:
-    """Return every webhook that may be served by `worker` and has something pending, due or not yet."""
+class Look(NamedTuple):
+    """What a look at the queue shows."""
+
+    lines: list[Waiting]
+    by_hand: bool  # something that a person asked for is pending
+    suspects: bool
+
+
+def look(now: int, worker: str) -> Look:
+    """Return every webhook that may be served by `worker` and has something pending, due or not yet, and what else."""
     with hot_read() as door:
-        return [Waiting._make(row) for row in door.rows(_WAITING, now=now, worker=worker)]
+        ((by_hand, suspects),) = door.rows(_SPECIAL)
+        lines = door.rows(_WAITING, now=now, worker=worker)
+    return Look([Waiting._make(line) for line in lines], bool(by_hand), bool(suspects))
 
 
 def claim(shares: Mapping[int, int], held: Collection[int], worker: str, now: int, lease_ms: int) -> list[Claim]:
@@ -243,13 +253,6 @@ def claim_by_hand(places: int, now: int, lease_ms: int) -> list[Claim]:
 def claim_suspect(now: int, lease_ms: int) -> list[Claim]:
     """Claim one delivery that was interrupted twice, so that at its third time it is the only suspect."""
     return _claim_few(_CLAIM_SUSPECT, 1, now, now + lease_ms)
-
-
-def special_waiting() -> tuple[bool, bool]:
-    """Return whether anything asked for by hand, and whether any suspect, is pending."""
-    with hot_read() as door:
-        ((by_hand, suspects),) = door.rows(_SPECIAL)
-    return bool(by_hand), bool(suspects)
 
 
 def _claim_few(statement: Statement, places: int, now: int, until: int) -> list[Claim]:

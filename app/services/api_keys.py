@@ -223,7 +223,7 @@ def _use_is_old(holder: KeyHolder, now: int) -> bool:
 
 def _holder(public_id: str, now: int) -> KeyHolder | None:
     kept = _kept.get(public_id)
-    if kept is not None and 0 <= now - kept[1] < FRESH_MS // 2:
+    if kept is not None and 0 <= now - kept[1] < FRESH_MS and public_id not in _renewing:
         return kept[0]
     seen_changes = _changes
     holder = _read_holder(public_id)
