@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from app.version import __version__
 
 if TYPE_CHECKING:
+    from flask import Flask
     from flask_openapi.openapi import OpenAPI
 
     from app.config import Settings
@@ -22,22 +23,12 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     from flask_openapi.models.info import Info
     from flask_openapi.openapi import OpenAPI
 
-    from app import api, crypto, database, faults, web
+    from app import api, database, web
     from app.config import ASSETS, read_settings
-    from app.crypto import Ring, load_keys
-    from app.delivery import installed
-    from app.delivery import settings as delivery_settings
     from app.extensions import csrf, db, login_manager
 
     if settings is None:
         settings, _ = read_settings()
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys = load_keys(settings)
-    crypto.use(Ring(keys.encryption))
-    installed.use(_load(settings))
-    delivery_settings.forget_all()
-    faults.arm(settings.faults)
-
     app = OpenAPI(
         "app",
         info=Info(title="Postroom", version=__version__),
@@ -48,7 +39,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         template_folder=str(ASSETS / "templates"),
         static_folder=str(ASSETS / "static"),
     )
-    app.config.from_mapping(_flask_config(settings, keys.session))
+    furnish(app, settings)
     db.init_app(app)
     login_manager.init_app(app)
     csrf.init_app(app)
@@ -57,6 +48,24 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     web.register(app, settings)
     api.register(app)
     return app
+
+
+def furnish(app: Flask, settings: Settings) -> None:
+    """Make an installation the one that this process works with: its options, keys, presets and packs.
+
+    The key file is made where there is none. Engines and routes are not looked at.
+    """
+    from app import crypto, faults
+    from app.delivery import installed
+    from app.delivery import settings as delivery_settings
+
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = crypto.load_keys(settings)
+    crypto.use(crypto.Ring(keys.encryption))
+    installed.use(_load(settings))
+    delivery_settings.forget_all()
+    faults.arm(settings.faults)
+    app.config.from_mapping(_flask_config(settings, keys.session))
 
 
 def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
