@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Flask
     from flask_openapi.openapi import OpenAPI
 
     from app.config import Settings
+    from app.core.packs import EventPack
+    from app.core.presets import Preset
+    from app.core.schemes import Scheme
     from app.delivery.installed import Installed
 
 
@@ -97,13 +103,11 @@ def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
 def _load(settings: Settings) -> Installed:
     from app import datafiles
     from app.core.addresses import Allowed
-    from app.core.packs import load_packs
-    from app.core.presets import load_presets
-    from app.core.schemes import load_schemes
     from app.core.urls import UrlError, parse
     from app.delivery.installed import Installed
 
-    schemes = load_schemes(datafiles.signatures())
+    presets, packs = datafiles.presets(settings.data_dir), datafiles.packs(settings.data_dir)
+    known = _read(datafiles.signatures(), tuple(presets.items()), tuple(packs.items()))
     try:
         base = parse(settings.address + "/")
     except UrlError:
@@ -111,8 +115,21 @@ def _load(settings: Settings) -> Installed:
     return Installed(
         settings=settings,
         base=base,
-        presets=load_presets(datafiles.presets(settings.data_dir).items(), schemes),
-        schemes=schemes,
-        packs=load_packs(datafiles.packs(settings.data_dir).items()),
+        schemes=known[0],
+        presets=known[1],
+        packs=known[2],
         allowed=Allowed(settings.allow_networks, frozenset(settings.allow_ports)),
     )
+
+
+@lru_cache(maxsize=4)
+def _read(
+    signatures: bytes, presets: tuple[tuple[str, bytes], ...], packs: tuple[tuple[str, bytes], ...]
+) -> tuple[Mapping[str, Scheme], Mapping[str, Preset], Mapping[str, EventPack]]:
+    """Read the data files: once, however many applications a process makes of the same ones."""
+    from app.core.packs import load_packs
+    from app.core.presets import load_presets
+    from app.core.schemes import load_schemes
+
+    schemes = load_schemes(signatures)
+    return schemes, load_presets(presets, schemes), load_packs(packs)

@@ -1,4 +1,4 @@
-"""One application a process for all tests that need one like it: its routes are made once, all else is each test's own."""
+"""One application for all tests of a process: its routes are made once, everything else is each test's own."""
 
 from __future__ import annotations
 
