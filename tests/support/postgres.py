@@ -18,8 +18,9 @@ SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
 _SHAPE = """
 SELECT md5(string_agg(concat_ws(' ', oid, relname, relkind, relnatts, relchecks, relhastriggers), ',' ORDER BY oid)),
- (SELECT count(*) FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relnamespace = space.oid))
-FROM pg_class JOIN pg_namespace space ON space.oid = relnamespace AND nspname = 'public' GROUP BY space.oid"""
+ (SELECT count(*) FROM pg_statistic JOIN pg_class ON pg_class.oid = starelid
+  WHERE relnamespace = 'public'::regnamespace)
+FROM pg_class WHERE relnamespace = 'public'::regnamespace"""
 _VERSION = "SELECT version_num FROM alembic_version"
 _TABLES = """
 SELECT relname FROM pg_class
