@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import Engine, QueuePool, event, make_url
 
 from app import create_app, furnish
 from app.extensions import db
 from app.services import api_keys, routing, system
+from tests.support import postgres
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from app.config import Settings
+
+KEPT = 4
 
 _made: dict[str, tuple[Flask, dict[str, Any]]] = {}
 
@@ -24,8 +27,7 @@ _made: dict[str, tuple[Flask, dict[str, Any]]] = {}
 def opened(settings: Settings) -> Iterator[Flask]:
     """The application of an installation with http:// in its address, with its context pushed.
 
-    Engines stay with what they know of statements; their connections don't. What the test before did to the
-    configuration is undone.
+    Engines stay, with what they know of statements. What the test before did to the configuration is undone.
     """
     assert settings.address.startswith("http://"), "make one of your own"
     app, config = _one_for(settings)
@@ -41,7 +43,15 @@ def opened(settings: Settings) -> Iterator[Flask]:
         finally:
             db.session.remove()
             for engine in db.engines.values():
-                engine.dispose()
+                _rest(engine)
+
+
+def _rest(engine: Engine) -> None:
+    """Close the connections: to a file, as it is deleted; to a server, when they are many or still in use."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    if engine.dialect.name == "sqlite" or pool.checkedout() or pool.checkedin() > KEPT:
+        engine.dispose()
 
 
 def forget_everything() -> None:
@@ -69,4 +79,6 @@ def _connect_where_it_says(engine: Engine) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, _record: Any, _arguments: Any, _more: Any) -> Any:
         arguments, more = dialect.create_connect_args(engine.url)
+        if dialect.name == "postgresql":
+            more["application_name"] = postgres.KEPT
         return dialect.connect(*arguments, **more)

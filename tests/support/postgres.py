@@ -13,9 +13,11 @@ from app.config import read_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SEND_AWAY = """
+KEPT = "kept"  # the name of connections that may stay from test to test
+_SEND_AWAY = f"""
 SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+ AND NOT (application_name = '{KEPT}' AND state = 'idle')"""
 _SHAPE = """
 SELECT md5(string_agg(concat_ws(' ', oid, relname, relkind, relnatts, relchecks, relhastriggers), ',' ORDER BY oid)),
  (SELECT count(*) FROM pg_statistic JOIN pg_class ON pg_class.oid = starelid
