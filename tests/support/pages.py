@@ -19,20 +19,29 @@ class Person:
 
     def __init__(self, client: FlaskClient) -> None:
         self._client = client
-        self._token = ""
+        self._seen: str | None = ""
 
     def sign_in(self, email: str, password: str) -> TestResponse:
         """Sign in by the form."""
         self.look("/login")
         answer = self.press("/login", email=email, password=password)
-        self._token = ""  # it was the session's before
+        if answer.status_code == 303:
+            self._seen = None  # it was the session's before
         return answer
+
+    @property
+    def _token(self) -> str:
+        """The token of this session, from the page seen last; looked for where none was seen since signing in."""
+        if self._seen is None:
+            self._seen = ""
+            self.look("/account")
+        return self._seen
 
     def look(self, path: str, **headers: str) -> TestResponse:
         """Open a page; keep its token for the next form."""
         answer = self._send(self._client.get, path, headers=headers)
         found = _TOKEN.search(answer.text)
-        self._token = found[1] if found else self._token
+        self._seen = found[1] if found else self._seen
         return answer
 
     def press(self, path: str, **fields: Any) -> TestResponse:
@@ -44,8 +53,6 @@ class Person:
         return self._send(self._client.post, path, data=self._filled(fields), headers={"HX-Request": "true"})
 
     def _filled(self, fields: dict[str, Any]) -> dict[str, Any]:
-        if not self._token:
-            self.look("/account")
         return {"csrf_token": self._token, **{name.replace("__", "."): value for name, value in fields.items()}}
 
     def _send(self, how: Any, path: str, **more: Any) -> TestResponse:
