@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -42,14 +43,20 @@ from tests.support.postgres import PostgresServer
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flask import Flask
     from flask.testing import FlaskClient
 
 START_AT = 1_795_251_600_000  # 21 Nov 2026, 09:00 UTC
 PASSWORD = "seven brown horses"
 POSTGRES = "POSTROOM_TEST_POSTGRES"
+HERE = Path(__file__).parent
+WAITING = (HERE / "test_packaging.py", HERE / "crash", HERE / "systems")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for processes comes first, so that two workers end together; the rest in whatever order it has."""
+    items.sort(key=lambda item: item.path not in WAITING and item.path.parent not in WAITING)
 
 
 class Clock:
