@@ -18,7 +18,7 @@ run: .venv/.run ## serve on http://127.0.0.1:8300 (ARGS="--port 9000")
 	@$(BIN)/postroom serve $(ARGS)
 
 test: .venv/.dev ## run the tests (ARGS="tests/core -k retry")
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.dev ## formatting, lint, types, layers, templates, dead code, vendored files
 	$(BIN)/ruff format --check .

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask import Flask
     from flask_openapi.openapi import OpenAPI
 
     from app.config import Settings
+    from app.core.packs import EventPack
+    from app.core.presets import Preset
+    from app.core.schemes import Scheme
     from app.delivery.installed import Installed
 
 
@@ -22,22 +29,12 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     from flask_openapi.models.info import Info
     from flask_openapi.openapi import OpenAPI
 
-    from app import api, crypto, database, faults, web
+    from app import api, database, web
     from app.config import ASSETS, read_settings
-    from app.crypto import Ring, load_keys
-    from app.delivery import installed
-    from app.delivery import settings as delivery_settings
     from app.extensions import csrf, db, login_manager
 
     if settings is None:
         settings, _ = read_settings()
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys = load_keys(settings)
-    crypto.use(Ring(keys.encryption))
-    installed.use(_load(settings))
-    delivery_settings.forget_all()
-    faults.arm(settings.faults)
-
     app = OpenAPI(
         "app",
         info=Info(title="Postroom", version=__version__),
@@ -48,7 +45,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         template_folder=str(ASSETS / "templates"),
         static_folder=str(ASSETS / "static"),
     )
-    app.config.from_mapping(_flask_config(settings, keys.session))
+    furnish(app, settings)
     db.init_app(app)
     login_manager.init_app(app)
     csrf.init_app(app)
@@ -57,6 +54,24 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     web.register(app, settings)
     api.register(app)
     return app
+
+
+def furnish(app: Flask, settings: Settings) -> None:
+    """Make an installation the one that this process works with: its options, keys, presets and packs.
+
+    The key file is made where there is none. Engines and routes are not looked at.
+    """
+    from app import crypto, faults
+    from app.delivery import installed
+    from app.delivery import settings as delivery_settings
+
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = crypto.load_keys(settings)
+    crypto.use(crypto.Ring(keys.encryption))
+    installed.use(_load(settings))
+    delivery_settings.forget_all()
+    faults.arm(settings.faults)
+    app.config.from_mapping(_flask_config(settings, keys.session))
 
 
 def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
@@ -88,13 +103,11 @@ def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
 def _load(settings: Settings) -> Installed:
     from app import datafiles
     from app.core.addresses import Allowed
-    from app.core.packs import load_packs
-    from app.core.presets import load_presets
-    from app.core.schemes import load_schemes
     from app.core.urls import UrlError, parse
     from app.delivery.installed import Installed
 
-    schemes = load_schemes(datafiles.signatures())
+    presets, packs = datafiles.presets(settings.data_dir), datafiles.packs(settings.data_dir)
+    known = _read(datafiles.signatures(), tuple(presets.items()), tuple(packs.items()))
     try:
         base = parse(settings.address + "/")
     except UrlError:
@@ -102,8 +115,21 @@ def _load(settings: Settings) -> Installed:
     return Installed(
         settings=settings,
         base=base,
-        presets=load_presets(datafiles.presets(settings.data_dir).items(), schemes),
-        schemes=schemes,
-        packs=load_packs(datafiles.packs(settings.data_dir).items()),
+        schemes=known[0],
+        presets=known[1],
+        packs=known[2],
         allowed=Allowed(settings.allow_networks, frozenset(settings.allow_ports)),
     )
+
+
+@lru_cache(maxsize=4)
+def _read(
+    signatures: bytes, presets: tuple[tuple[str, bytes], ...], packs: tuple[tuple[str, bytes], ...]
+) -> tuple[Mapping[str, Scheme], Mapping[str, Preset], Mapping[str, EventPack]]:
+    """Read the data files: once, however many applications a process makes of the same ones."""
+    from app.core.packs import load_packs
+    from app.core.presets import load_presets
+    from app.core.schemes import load_schemes
+
+    schemes = load_schemes(signatures)
+    return schemes, load_presets(presets, schemes), load_packs(packs)

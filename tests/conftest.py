@@ -13,14 +13,16 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import certifi
 import pytest
-from sqlalchemy import NullPool, create_engine, func, select, text
+from argon2 import PasswordHasher
+from sqlalchemy import func, select
 
 from app import clock as app_clock
-from app import crypto, ids, schema
+from app import ids, schema
 from app.config import Settings, read_settings
 from app.database import read, write
 from app.delivery import settings as delivery_settings
@@ -30,24 +32,31 @@ from app.delivery.resolver import Resolver
 from app.delivery.sender import Sender
 from app.delivery.transfer import Egress
 from app.errors import Conflict
-from app.extensions import db
 from app.models import Attempt, BusinessUnit, Delivery, Membership, Organization, Role, User, Webhook
-from app.services import api_keys, business_units, event_types, events, organizations, routing, system, webhooks
+from app.services import business_units, event_types, events, organizations, routing, webhooks
 from app.services.events import Posted
 from app.services.intake import Stored
 from app.services.scope import Actor, for_org, system_actor
 from app.services.webhooks import WebhookView
+from tests.support import application
+from tests.support.postgres import PostgresServer
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flask import Flask
     from flask.testing import FlaskClient
 
 START_AT = 1_795_251_600_000  # 21 Nov 2026, 09:00 UTC
 PASSWORD = "seven brown horses"
 POSTGRES = "POSTROOM_TEST_POSTGRES"
+HERE = Path(__file__).parent
+WAITING = (HERE / "test_packaging.py", HERE / "crash", HERE / "systems")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for processes comes first, so that two workers end together; the rest in whatever order it has."""
+    items.sort(key=lambda item: item.path not in WAITING and item.path.parent not in WAITING)
 
 
 class Clock:
@@ -100,9 +109,7 @@ def database(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path)
     if not os.environ.get(POSTGRES):
         pytest.skip(f"left out: {POSTGRES} is not set")
     server: PostgresServer = request.getfixturevalue("postgres")
-    url = server.copy()
-    yield replace(settings, database_url=url)
-    server.drop(url)
+    yield replace(settings, database_url=server.empty())
 
 
 @pytest.fixture(scope="session")
@@ -111,46 +118,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found, _ = read_settings({}, data_dir=tmp_path_factory.mktemp("template"))
     schema.migrate(found)
     return found.data_dir / "postroom.db"
-
-
-class PostgresServer:
-    """A server that databases are made on: one migrated template, copied for each test."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self._admin = create_engine(_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        self._template = f"postroom_template_{os.getpid()}"
-        self._made = 0
-        self._run(f"DROP DATABASE IF EXISTS {self._template}")
-        self._run(f"CREATE DATABASE {self._template}")
-        found, _ = read_settings({}, data_dir=folder, database_url=self._named(self._template))
-        schema.migrate(found)
-
-    def copy(self) -> str:
-        """Make a database and return its URL."""
-        self._made += 1
-        name = f"postroom_test_{os.getpid()}_{self._made}"
-        self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        self._run(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY file_copy")
-        return self._named(name)
-
-    def drop(self, url: str) -> None:
-        """Delete a database."""
-        self._run(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
-
-    def close(self) -> None:
-        """Delete the template."""
-        self._run(f"DROP DATABASE {self._template} WITH (FORCE)")
-
-    def _named(self, name: str) -> str:
-        return self._admin.url.set(database=name).render_as_string(hide_password=False)
-
-    def _run(self, statement: str) -> None:
-        with self._admin.connect() as connection:
-            connection.execute(text(statement))
-
-
-def _url(url: str) -> str:
-    return "postgresql+psycopg://" + url.partition("://")[2]
 
 
 @pytest.fixture(scope="session")
@@ -164,23 +131,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 @pytest.fixture
 def app(database: Settings) -> Iterator[Flask]:
     """The application, with its context pushed."""
-    from app import create_app
-
-    application = create_app(database)
-    application.testing = True
-    forget_everything()
-    with application.app_context():
-        yield application
-        db.session.remove()
-        for engine in db.engines.values():
-            engine.dispose()
-
-
-def forget_everything() -> None:
-    """Drop what services keep in memory of another test's database."""
-    api_keys.forget_all()
-    routing.forget_all()
-    system.forget_all()
+    with application.opened(database) as found:
+        yield found
 
 
 @pytest.fixture
@@ -221,8 +173,8 @@ MakeMember = Callable[..., NewMember]
 
 @pytest.fixture(scope="session")
 def password_hash() -> str:
-    """The hash of `PASSWORD`, made once: a hash is slow on purpose."""
-    return crypto.hash_password(PASSWORD)
+    """A hash of `PASSWORD` that is quick to check, as each hash says itself how slow it is on purpose."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 @pytest.fixture

@@ -277,7 +277,7 @@ def test_make_run_installs_again_when_what_is_needed_changed(checkout, changed):
 def test_make_test_passes_its_arguments_on(checkout):
     planned = run("make", "-n", "test", "ARGS=tests/core -k retry", cwd=checkout)
 
-    assert planned.strip() == ".venv/bin/python -m pytest -n 2 --dist loadfile tests/core -k retry"
+    assert planned.strip() == ".venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/core -k retry"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.errorhandler(AppError)(_explain)
     app.errorhandler(HTTPException)(_explain_http)
     app.errorhandler(Exception)(_apologize)
-    filters.register(app.jinja_env, lambda: viewer().zone, clock.now)
+    filters.register(app.jinja_env, lambda: viewer().zone, lambda: clock.now())
     app.jinja_env.globals.update(csp_nonce=csp_nonce, can=can, asset=asset, version=__version__)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_context)

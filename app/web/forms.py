@@ -1,14 +1,14 @@
-"""The webhook form: what its controls hold, the wire's shape of it, and the changes that need no saving."""
+"""The webhook form: what its controls hold, and the wire's shape of it."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.core.redaction import MASK
 from app.errors import Problem
-from app.web.filters import duration
+from app.web.waits import ladder, plain, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +26,6 @@ AUTH_PARTS: Mapping[str, tuple[str, ...]] = {
 }
 AUTH_SECRETS = {"basic": "password", "bearer": "token", "header": "value"}
 ALL = ("*",)
-MOST_ROWS = 200
-
-_PART = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>s|sec|min|m|h|d|days?)?", re.I)
-_UNIT_S = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "day": 86_400, "days": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +121,11 @@ def shown(settings: Mapping[str, Any], *, version: int | None = None, asks_units
         signature_header=settings["signature"]["header"] or "",
         verify_ssl=settings["verify_ssl"],
         ca=settings["ca"] or "",
-        timeout=_number(retry["timeout"]),
+        timeout=plain(retry["timeout"]),
         delays=ladder(retry["delays"]),
-        jitter=_number(retry["jitter"] * 100),
+        jitter=plain(retry["jitter"] * 100),
         on_exhausted=retry["on_exhausted"],
-        rate_limit="" if settings["rate_limit"] is None else _number(settings["rate_limit"]),
+        rate_limit="" if settings["rate_limit"] is None else plain(settings["rate_limit"]),
         max_in_flight=str(settings["max_in_flight"]),
         ordered=settings["ordered"],
         filter=settings["filter"] or "",
@@ -300,121 +296,3 @@ def _headers(text: str, problems: list[Problem]) -> dict[str, str]:
             problems.append(Problem("headers", f"{name.strip()[:40]} is there twice."))
         found[name.strip()] = value.strip()
     return found
-
-
-# --- times in words
-
-
-def seconds_of(text: str) -> list[float] | None:
-    """Read `5 s, 5 min, 2 h` as seconds; a bare number is seconds. None when a part can't be read."""
-    found: list[float] = []
-    for part in filter(None, (part.strip() for part in re.split(r"[,;\n]", text))):
-        match = _PART.fullmatch(part)
-        if match is None or len(match["amount"]) > 9:
-            return None
-        seconds = float(match["amount"]) * _UNIT_S[(match["unit"] or "s").lower()]
-        found.append(int(seconds) if seconds.is_integer() else seconds)
-    return found
-
-
-def ladder(delays: Sequence[float]) -> str:
-    """Write waits (seconds) the way `seconds_of` reads them: `5 s, 5 min, 20 h`."""
-    return ", ".join(map(_wait, delays))
-
-
-def _wait(seconds: float) -> str:
-    for unit, size in (("h", 3_600), ("min", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{int(seconds // size)} {unit}"
-    return f"{_number(seconds)} s"
-
-
-def _number(value: float) -> str:
-    return f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-def delivery_summary(form: WebhookForm) -> str:
-    """Say in words what the delivery settings come to: `15 s · 10 attempts over about 3 days`."""
-    delays = seconds_of(form.delays)
-    if delays is None:
-        return f"{form.timeout} s"
-    attempts = "1 attempt" if not delays else f"{len(delays) + 1} attempts over about {_roughly(sum(delays))}"
-    words = [f"{form.timeout} s", attempts]
-    if form.on_exhausted != "keep":
-        words.append("then it is turned off")
-    if form.rate_limit:
-        words.append(f"at most {form.rate_limit} a second")
-    if form.ordered:
-        words.append("in order")
-    return " · ".join(words)
-
-
-def _roughly(seconds: float) -> str:
-    if seconds >= 2 * 86_400:
-        return f"{round(seconds / 86_400)} days"
-    if seconds >= 2 * 3_600:
-        return f"{round(seconds / 3_600)} h"
-    return duration(seconds * 1000)
-
-
-def advanced_summary(form: WebhookForm) -> str:
-    """Say in words which of the advanced settings are used."""
-    headers = len([line for line in form.headers.splitlines() if line.strip()])
-    words = [
-        "a filter" if form.filter else "no filter",
-        "1 header" if headers == 1 else f"{headers} headers" if headers else "no headers",
-    ]
-    if form.success_codes != "2xx":
-        words.append(f"success is {form.success_codes}")
-    if form.alert_addresses:
-        words.append("alerts by mail")
-    if form.ca or form.client_certificate or "client_certificate" in form.stored:
-        words.append("own certificates")
-    return " · ".join(words)
-
-
-# --- changes that need no saving
-
-
-def refilled(
-    form: WebhookForm, before: Mapping[str, Any], after: Mapping[str, Any], *, asks_units: bool
-) -> WebhookForm:
-    """Fill in what another preset sets, where the controls still hold what the one before had set."""
-    old, new = shown(before), shown(after, asks_units=asks_units)
-    changes = {
-        name: getattr(new, name)
-        for name in WebhookForm.__slots__
-        if name not in _OWN and getattr(form, name) == getattr(old, name)
-    }
-    if form.which_units in ("all", "") and not form.units:
-        changes["which_units"] = new.which_units
-    return replace(form, **changes)
-
-
-_OWN = frozenset({"name", "url", "owner", "version", "stored", "secret", "auth", "units", "which_units"})
-
-
-def changed(form: WebhookForm, asked: str) -> WebhookForm:
-    """Return the form after a press of one of its small buttons: `row.up.2`, `field.remove.region` …"""
-    what, _, rest = asked.partition(".")
-    verb, _, which = rest.partition(".")
-    if what == "row":
-        return replace(form, mapping=_moved(form.mapping, verb, int(which) if which.isdigit() else -1))
-    if what == "field" and verb == "remove":
-        return replace(form, extra_fields=tuple(name for name in form.extra_fields if name != which))
-    if what == "pattern" and verb == "remove":
-        return replace(form, patterns=tuple(name for name in form.patterns if name != which))
-    return form
-
-
-def _moved(rows: tuple[Row, ...], verb: str, at: int) -> tuple[Row, ...]:
-    if verb == "add":
-        return (*rows, Row()) if len(rows) < MOST_ROWS else rows
-    if verb == "reset":
-        return ()
-    if not 0 <= at < len(rows):
-        return rows
-    others = [*rows[:at], *rows[at + 1 :]]
-    if verb in ("up", "down"):
-        others.insert(max(0, at - 1) if verb == "up" else at + 1, rows[at])
-    return tuple(others)

@@ -18,7 +18,7 @@ from app.services import choices, drafts, inboxes, preview, url_check, webhooks
 from app.services.log import LogQuery
 from app.services.log import page as log_page
 from app.services.url_check import Checked, Level
-from app.web import forms, is_fragment, needs, once, words
+from app.web import form_changes, form_summaries, forms, is_fragment, needs, once, words
 from app.web.viewer import actor
 from app.web.webhooks import bp as bp
 from app.web.webhooks import line_of
@@ -169,14 +169,14 @@ def reshape() -> str:
     elif asked.startswith("undo."):
         form, _ = _refilled(replace(form, preset=asked.removeprefix("undo.")), form.preset)
     else:
-        form = forms.changed(form, asked)
+        form = form_changes.changed(form, asked)
     return _page(form, view, said=said, was=request.form.get("was", ""))
 
 
 def _refilled(form: WebhookForm, was: str) -> tuple[WebhookForm, str]:
     """Fill in what the new preset sets, and say what that is."""
     before, after = drafts.preset_named(was), drafts.preset_named(form.preset)
-    filled = forms.refilled(
+    filled = form_changes.refilled(
         form, drafts.defaults_of(before), drafts.defaults_of(after), asks_units="business_units" in after.require
     )
     if "content_type" in after.require and form.content_type == drafts.defaults_of(before)["content_type"]:
@@ -349,8 +349,8 @@ def _page(
         "schemes": [("none", "None"), *((name, name) for name in installed().schemes)],
         "choices": offered,
         "paths": _paths(form, offered),
-        "delivery_summary": forms.delivery_summary(form),
-        "advanced_summary": forms.advanced_summary(form),
+        "delivery_summary": form_summaries.delivery_summary(form),
+        "advanced_summary": form_summaries.advanced_summary(form),
         **_preview(form, view, offered),
     }
     if is_fragment():

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from tests.conftest import PASSWORD, forget_everything
+from tests.conftest import PASSWORD
+from tests.support.application import forget_everything
 
 if TYPE_CHECKING:
     from app.config import Settings

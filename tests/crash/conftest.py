@@ -11,8 +11,9 @@ import pytest
 from app import create_app
 from app.extensions import db
 from app.services import event_types, organizations, webhooks
-from tests.conftest import PASSWORD, forget_everything, switch_on
+from tests.conftest import PASSWORD, switch_on
 from tests.crash.place import Place
+from tests.support.application import forget_everything
 
 if TYPE_CHECKING:
     from pathlib import Path

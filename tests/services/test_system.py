@@ -14,6 +14,7 @@ from app.core.shaping import DataMode
 from app.core.states import DeliveryState
 from app.database import door_of, write
 from app.delivery import queue
+from app.extensions import db
 from app.models import Event, Lane, Webhook, Worker
 from app.services import system
 
@@ -141,6 +142,7 @@ class TestReadiness:
                 session.connection().connection.driver_connection.set_authorizer(_refuse_updates)
 
         (problem,) = system.readiness().problems
+        db.engine.dispose()  # of a connection like that
 
         assert problem.startswith("The database can't be written: ")
 

@@ -6,7 +6,7 @@ import pytest
 from werkzeug.datastructures import MultiDict
 
 from app.core.redaction import MASK
-from app.web import forms
+from app.web import form_changes, form_summaries, forms, waits
 from app.web.forms import Row, WebhookForm
 
 SETTINGS = {
@@ -96,7 +96,7 @@ def test_a_row_that_is_left_out_keeps_the_others_at_their_place():
 def test_rows_move_where_they_are_told(asked, expected):
     form = WebhookForm(mapping=tuple(Row(name) for name in "abc"))
 
-    assert "".join(row.field or " " for row in forms.changed(form, asked).mapping) == expected
+    assert "".join(row.field or " " for row in form_changes.changed(form, asked).mapping) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_rows_move_where_they_are_told(asked, expected):
     ],
 )
 def test_waits_are_read_with_their_units(text, seconds):
-    assert forms.seconds_of(text) == seconds
+    assert waits.seconds_of(text) == seconds
 
 
 def test_a_ladder_reads_back_as_it_was_written():
     delays = [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400, 90, 0.25]
 
-    assert forms.seconds_of(forms.ladder(delays)) == delays
+    assert waits.seconds_of(waits.ladder(delays)) == delays
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_another_preset_fills_in_what_was_not_touched_and_nothing_else():
     form = forms.shown(SETTINGS)
     touched = WebhookForm(**{**{n: getattr(form, n) for n in WebhookForm.__slots__}, "timeout": "20", "preset": "vomo"})
 
-    filled = forms.refilled(touched, SETTINGS, {**other, "preset": "vomo"}, asks_units=False)
+    filled = form_changes.refilled(touched, SETTINGS, {**other, "preset": "vomo"}, asks_units=False)
 
     assert (filled.delays, filled.timeout, filled.success_codes) == ("10 s", "20", "2xx")
     assert (filled.name, filled.url, filled.preset) == ("Billing", "https://hooks.acme.test/in", "vomo")
@@ -165,6 +165,6 @@ def test_another_preset_fills_in_what_was_not_touched_and_nothing_else():
 def test_summaries_say_the_result_in_words():
     form = forms.shown(SETTINGS)
 
-    assert forms.delivery_summary(form) == "15 s · 4 attempts over about 2 h"
-    assert forms.advanced_summary(form) == "no filter · 1 header · success is 2xx, 304 · alerts by mail"
-    assert forms.delivery_summary(WebhookForm(delays="")) == "15 s · 1 attempt"
+    assert form_summaries.delivery_summary(form) == "15 s · 4 attempts over about 2 h"
+    assert form_summaries.advanced_summary(form) == "no filter · 1 header · success is 2xx, 304 · alerts by mail"
+    assert form_summaries.delivery_summary(WebhookForm(delays="")) == "15 s · 1 attempt"

@@ -252,6 +252,7 @@ def test_signing_in_starts_a_session_that_has_nothing_of_the_one_before(app: Fla
         planted["organization"] = "org_of_the_attacker"
     person = Person(client)
     person.sign_in("ada@acme.test", PASSWORD)
+    person.look("/account")
 
     with client.session_transaction() as session:
         assert "planted" not in session
