@@ -137,8 +137,3 @@ def percentile(buckets: Mapping[int, int], share: float) -> int | None:
 def _width(edge: int) -> int:
     above = bisect_right(EDGES, edge)
     return EDGES[above] - edge if above < len(EDGES) else 1
-
-
-def share(part: int, whole: int) -> float | None:
-    """Return the share in percent; None where nothing was attempted, which is not 0 %."""
-    return 100 * part / whole if whole > 0 else None

@@ -66,8 +66,6 @@ def test_a_percentile_is_right_to_within_a_tenth(share):
     assert stats.percentile(buckets, share) == pytest.approx(exact, rel=0.1)
 
 
-def test_of_nothing_there_is_no_percentile_and_no_share():
+def test_of_nothing_there_is_no_percentile():
     assert stats.percentile({}, 0.95) is None
     assert stats.percentile({196: 0}, 0.95) is None
-    assert stats.share(0, 0) is None
-    assert stats.share(0, 3) == 0
