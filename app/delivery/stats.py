@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.core import stats
 from app.core.states import DeliveryKind
+from app.door import ROWS_AT_ONCE, Door, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,13 +17,10 @@ if TYPE_CHECKING:
 
     from app.core.stats import Key
 
-ROWS_AT_ONCE = 100
-
-# Plain SQL, because every batch of answers ends with it.
 _INSERT = "INSERT INTO stat (webhook_id, hour, measure, key, count) "
 _ADD = " ON CONFLICT (webhook_id, hour, measure, key) DO UPDATE SET count = stat.count + excluded.count"
-_ARRAYS = "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::int[])"
-_UNNESTED = _INSERT + _ARRAYS + _ADD
+_ARRAYS = ":webhooks::bigint[], :hours::bigint[], :measures::text[], :keys::text[], :counts::int[]"
+_UNNESTED = Statement(_INSERT + "SELECT * FROM unnest(" + _ARRAYS + ")" + _ADD)  # noqa: S608  texts of our own
 
 
 @lru_cache(ROWS_AT_ONCE)
@@ -30,23 +28,25 @@ def _values(rows: int) -> str:
     return _INSERT + "VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows) + _ADD
 
 
-def add(connection: Connection, counted: Mapping[Key, int]) -> None:
-    """Add counts, made with `app.core.stats.counts`.
+def add(to: Door | Connection, counted: Mapping[Key, int]) -> None:
+    """Add counts, made with `app.core.stats.counts`, in the transaction of a door or a connection.
 
     In the order of the keys, so that two processes that add to the same rows wait for one another, never in a ring.
     """
     if not counted:
         return
+    door = to if isinstance(to, Door) else Door(to)
     rows = [(*key, counted[key]) for key in sorted(counted)]
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(_UNNESTED, tuple(list(column) for column in zip(*rows, strict=True)))
+    if not door.is_sqlite:
+        webhooks, hours, measures, keys, counts = (list(column) for column in zip(*rows, strict=True))
+        door.run(_UNNESTED, webhooks=webhooks, hours=hours, measures=measures, keys=keys, counts=counts)
         return
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
-        connection.exec_driver_sql(_values(len(some)), tuple(chain.from_iterable(some)))
+        door.run_on_sqlite(_values(len(some)), tuple(chain.from_iterable(some)))
 
 
-def recount(connection: Connection, moved: Iterable[Any], by: int) -> None:
+def recount(door: Door, moved: Iterable[Any], by: int) -> None:
     """Take deliveries that had been tried back out of the counts (`by` -1), or count them again (1).
 
     `moved` are rows with webhook_id, created_at, event_type, kind and tries.
@@ -56,4 +56,4 @@ def recount(connection: Connection, moved: Iterable[Any], by: int) -> None:
         if row.tries > 0 and row.kind is DeliveryKind.NORMAL:
             key = stats.missed(row.webhook_id, row.created_at, row.event_type)
             counted[key] = counted.get(key, 0) + by
-    add(connection, counted)
+    add(door, counted)
