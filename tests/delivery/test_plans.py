@@ -133,7 +133,8 @@ def test_an_event_is_found_by_the_id_its_producer_gave(filled, publish):
 
 _STATS = """WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999)
 INSERT INTO stat (webhook_id, hour, measure, key, count)"""
-_COUNTED = " SELECT webhook.id, :hour - CAST(i / 20 AS BIGINT) * 3600000, 'answer', '200 ' || (i % 20), 1 FROM n, webhook"
+_COUNTED = """ SELECT webhook.id, :hour - CAST(i / 20 AS BIGINT) * 3600000, 'answer', '200 ' || (i % 20), 1
+FROM n, webhook"""
 
 
 def test_figures_are_read_by_the_key_of_the_counts(filled, owner, clock, make_webhook):
