@@ -48,13 +48,13 @@ class Statement:
 class Door:
     """A transaction at the driver. Values go in and come out as the driver has them: enums by value, JSON as text."""
 
-    __slots__ = ("_engine", "_is_sqlite", "_pooled", "_raw", "_session")
+    __slots__ = ("_engine", "_pooled", "_raw", "_session", "is_sqlite")
 
     def __init__(self, engine: Engine, pooled: PoolProxiedConnection) -> None:
         self._engine = engine
         self._pooled = pooled
         self._raw: Any = pooled.driver_connection
-        self._is_sqlite = engine.dialect.name == "sqlite"
+        self.is_sqlite = engine.dialect.name == "sqlite"
         self._session: Session | None = None
 
     def rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
@@ -66,13 +66,17 @@ class Door:
         self._run(statement, values)
 
     def _run(self, statement: Statement, values: dict[str, Any]) -> Any:
-        if self._is_sqlite:
+        if self.is_sqlite:
             return self._raw.execute(statement.sqlite, statement.values_for_sqlite(values))
         return self._raw.execute(statement.postgresql, values)
 
+    def run_on_sqlite(self, sql: str, values: Sequence[Any]) -> None:
+        """Run SQL in the words of SQLite, with `?` for each value."""
+        self._raw.execute(sql, values)
+
     def run_each(self, statement: Statement, values: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement without lists once for each of the values."""
-        if self._is_sqlite:
+        if self.is_sqlite:
             self._raw.executemany(statement.sqlite, values)
         else:
             self._raw.cursor().executemany(statement.postgresql, values)
@@ -86,7 +90,7 @@ class Door:
         if not rows:
             return
         columns = tuple(rows[0])
-        if not self._is_sqlite:
+        if not self.is_sqlite:
             self._raw.cursor().executemany(_insert(table, columns, 0, or_keep), rows)
             return
         for start in range(0, len(rows), ROWS_AT_ONCE):

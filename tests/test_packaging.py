@@ -277,7 +277,9 @@ def test_make_run_installs_again_when_what_is_needed_changed(checkout, changed):
 def test_make_test_passes_its_arguments_on(checkout):
     planned = run("make", "-n", "test", "ARGS=tests/core -k retry", cwd=checkout)
 
-    assert planned.strip() == ".venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/core -k retry"
+    command, _, arguments = planned.strip().partition(" --no-loadscope-reorder ")
+    assert command == ".venv/bin/python -m pytest -n 2 --dist loadfile"
+    assert arguments == "tests/core -k retry"
 
 
 @pytest.mark.parametrize(

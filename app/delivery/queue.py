@@ -13,6 +13,7 @@ from sqlalchemy import Select, func, select, text, update
 
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.database import door_of, hot_read, hot_write, write
+from app.delivery import stats
 from app.door import Door, Statement
 from app.faults import fault
 from app.models import Attempt, Delivery, Event, Lane, SentBody, Webhook
@@ -68,6 +69,8 @@ class Claim(NamedTuple):
     by_hand: bool
     url: str
     due_at: int
+    event_type: str
+    created_at: int
     lease: int
     until: int
 
@@ -175,7 +178,7 @@ WITH due AS ({})
 UPDATE delivery SET state = 'sending', attempt_count = attempt_count + 1, lease_id = :lease, leased_until = :until
 WHERE id IN (SELECT id FROM due)
 RETURNING id, public_id, event_id, webhook_id, attempt_count, attempt_count - interruptions, attempts_allowed, kind,
-          by_hand, url, next_attempt_at
+          by_hand, url, next_attempt_at, event_type, created_at
 """
 _CLAIM_SHARE = Statement(  # suspects have a claim of their own
     _CLAIM.format("""
@@ -206,8 +209,8 @@ _KINDS = {kind.value: kind for kind in DeliveryKind}
 
 
 def _claim_of(row: tuple[Any, ...], lease: int, until: int) -> Claim:
-    *counts, kind, by_hand, url, due_at = row
-    return Claim._make((*counts, _KINDS[kind], bool(by_hand), url, due_at, lease, until))
+    *counts, kind, by_hand, url, due_at, event_type, created_at = row
+    return Claim._make((*counts, _KINDS[kind], bool(by_hand), url, due_at, event_type, created_at, lease, until))
 
 
 class Look(NamedTuple):
@@ -438,16 +441,26 @@ def _release(session: Session, lapsed: Sequence[Any], now: int) -> list[int]:
 
 # --- by hand
 
+_counted_by = (
+    delivery.c.webhook_id,
+    delivery.c.created_at,
+    delivery.c.event_type,
+    delivery.c.kind,
+    (delivery.c.attempt_count - delivery.c.interruptions).label("tries"),
+)
+
 
 def cancel(session: Session, ids: Collection[int], reason: Reason, detail: str | None, now: int) -> set[int]:
-    """Cancel those of `ids` that are waiting; return which were."""
+    """Cancel those of `ids` that are waiting; return which were. The statistics forget them."""
     move = (
         update(delivery)
         .where(delivery.c.id.in_(ids), PENDING)
         .values(state=S.CANCELED, reason=reason, detail=detail, finished_at=now, next_attempt_at=None)
-        .returning(delivery.c.id)
+        .returning(delivery.c.id, *_counted_by)
     )
-    return set(session.scalars(move))
+    moved = session.execute(move).all()
+    stats.recount(door_of(session), moved, -1)
+    return {row.id for row in moved}
 
 
 def cancel_waiting(webhook_id: int, reason: Reason, detail: str | None, now: int) -> int:
@@ -472,12 +485,33 @@ def hasten(session: Session, ids: Iterable[int], now: int) -> set[int]:
     return set(session.scalars(move))
 
 
+def hasten_waiting(webhook_id: int, now: int) -> int:
+    """Make all that waits for a webhook due now, in slices with a commit each; return how many were not yet due.
+
+    Unlike what is hastened one by one, they keep their place in line and to the webhook's limits.
+    """
+    later = _pending_of(webhook_id).where(delivery.c.next_attempt_at > now).limit(SLICE)
+    hastened = 0
+    while True:
+        with write() as session:
+            ids = session.scalars(later).all()
+            session.execute(update(delivery).where(delivery.c.id.in_(ids), PENDING).values(next_attempt_at=now))
+        hastened += len(ids)
+        if len(ids) < SLICE:
+            return hastened
+
+
 def requeue(session: Session, ids: Iterable[int], now: int) -> set[int]:
     """Give failed or canceled deliveries one more try, because a person asked; return which were."""
+    given = list(ids)
+    return _requeue(session, given, S.FAILED, now) | _requeue(session, given, S.CANCELED, now)
+
+
+def _requeue(session: Session, ids: list[int], left: DeliveryState, now: int) -> set[int]:
     tries = delivery.c.attempt_count - delivery.c.interruptions
     move = (
         update(delivery)
-        .where(delivery.c.id.in_(list(ids)), delivery.c.state.in_([S.FAILED, S.CANCELED]))
+        .where(delivery.c.id.in_(ids), delivery.c.state == left)
         .values(
             state=S.PENDING,
             attempts_allowed=tries + 1,
@@ -487,9 +521,12 @@ def requeue(session: Session, ids: Iterable[int], now: int) -> set[int]:
             detail=None,
             by_hand=True,
         )
-        .returning(delivery.c.id)
+        .returning(delivery.c.id, *_counted_by)
     )
-    return set(session.scalars(move))
+    moved = session.execute(move).all()
+    if left is S.CANCELED:
+        stats.recount(door_of(session), moved, 1)
+    return {row.id for row in moved}
 
 
 # --- looking

@@ -6,11 +6,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app import logs
+from app.core import stats as counted
 from app.core.health import Seen
 from app.core.outcome import Decision, Result, Timings, decide
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.core.stats import Try
 from app.database import hot_write
-from app.delivery import build, health, queue
+from app.delivery import build, health, queue, stats
 from app.delivery.queue import Claim, Ending, Finished, SentBodyRow
 from app.faults import fault
 
@@ -31,6 +33,7 @@ _TROUBLE = frozenset(
         ErrorClass.BAD_HTTP,
     }
 )
+_WAITED_FOR = frozenset({ErrorClass.TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
 
 class Judged(NamedTuple):
@@ -57,6 +60,7 @@ def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
             judged.claim.webhook_id: decision.turn_off for judged, decision in ours if decision.turn_off is not None
         }
         turned_off = health.turn_off(door.session, turn_off, now) if turn_off else []
+        stats.add(door, counted.counts(_tries(ours)))
     fault("finish.committed")
     for judged, decision in decided:
         if judged.result.outcome is not Outcome.SUCCEEDED:
@@ -147,6 +151,28 @@ def _seen(decided: Sequence[tuple[Judged, Decision]], now: int) -> dict[int, lis
             )
         )
     return seen
+
+
+def _tries(decided: Sequence[tuple[Judged, Decision]]) -> list[Try]:
+    """What is counted: no tests, no replays, nothing whose cause lies on our side."""
+    tries = []
+    for judged, _ in decided:
+        claim, result = judged.claim, judged.result
+        if claim.kind is not DeliveryKind.NORMAL or result.free:
+            continue
+        took = round(result.timings.total_ms)
+        tries.append(
+            Try(
+                claim.webhook_id,
+                claim.created_at,
+                claim.event_type,
+                claim.tries,
+                str(result.status or result.error),
+                took if result.status or result.error in _WAITED_FOR else None,
+                result.started_at + took if result.outcome is Outcome.SUCCEEDED else None,
+            )
+        )
+    return tries
 
 
 def _log(judged: Judged, decision: Decision) -> None:

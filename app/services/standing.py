@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Select, func, literal, select, union_all
 
 from app.core.access import Permission
-from app.core.states import DeliveryState, Reason
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
 from app.database import read
 from app.delivery import queue
 from app.models import Delivery
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from app.services.webhooks import WebhookView
 
 COUNTED = 10_000
+CAUSES_OF = 1_000  # deliveries, the newest
+FIRST_TRY_MS = 150_000  # an event comes so much earlier, at most, than its first try is recorded as failed
 _AT_ONCE = 100  # SQLite takes 500 parts of a compound query
 
 
@@ -39,22 +41,73 @@ def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
     """Return how each of these webhooks stands, by public id, in two queries for up to 100 of them."""
     actor.require(Permission.WEBHOOKS)
     with read() as session:
-        waiting = _counted(session, ((view.row_id, _waiting(view)) for view in views))
-        missed = _counted(
-            session, ((view.row_id, _missed(view)) for view in views if not view.enabled and view.switched_at)
+        waiting_ones = waiting(session, [view.row_id for view in views])
+        unheard = missed(session, [(view.row_id, view.switched_at) for view in views if not view.enabled])
+    return {view.id: Standing(waiting_ones.get(view.row_id, 0), unheard.get(view.row_id, 0)) for view in views}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What some deliveries of a failing webhook last ended with."""
+
+    status: int | None
+    error: ErrorClass | None
+    count: int
+
+
+def next_due(actor: Actor, view: WebhookView) -> int | None:
+    """Return when the first delivery that waits for a webhook is due; None: nothing waits."""
+    actor.require(Permission.WEBHOOKS)
+    with read() as session:
+        return session.scalar(
+            select(func.min(Delivery.next_attempt_at)).where(Delivery.webhook_id == view.row_id, queue.PENDING)
         )
-    return {view.id: Standing(waiting.get(view.row_id, 0), missed.get(view.row_id, 0)) for view in views}
 
 
-def _waiting(view: WebhookView) -> Select[int]:
-    query = select(Delivery.id).where(Delivery.webhook_id == view.row_id, queue.PENDING)
+def causes(actor: Actor, view: WebhookView) -> tuple[Cause, ...]:
+    """Return what the deliveries of a failing webhook last ended with, since it fails, the most frequent first."""
+    actor.require(Permission.WEBHOOKS)
+    if view.failing_since is None:
+        return ()
+    tried = Delivery.attempt_count > Delivery.interruptions
+    owed = (
+        select(Delivery.last_status, Delivery.last_error)
+        .where(
+            Delivery.webhook_id == view.row_id,
+            Delivery.created_at >= view.failing_since - FIRST_TRY_MS,
+            queue.UNDELIVERED,
+            Delivery.kind == DeliveryKind.NORMAL,
+            tried,
+        )
+        .order_by(Delivery.created_at.desc(), Delivery.id.desc())
+        .limit(CAUSES_OF)
+        .subquery()
+    )
+    query = select(owed.c.last_status, owed.c.last_error, func.count()).group_by(owed.c.last_status, owed.c.last_error)
+    with read() as session:
+        found = [Cause(*row) for row in session.execute(query)]
+    return tuple(sorted(found, key=lambda cause: -cause.count))
+
+
+def waiting(session: Session, row_ids: Sequence[int]) -> dict[int, int]:
+    """Return how much waits for each of these webhooks, by the number of its row: one query for 100 of them."""
+    return _counted(session, ((row_id, _waiting(row_id)) for row_id in row_ids))
+
+
+def _waiting(row_id: int) -> Select[int]:
+    query = select(Delivery.id).where(Delivery.webhook_id == row_id, queue.PENDING)
     return query.order_by(Delivery.next_attempt_at)  # the order of the index, or SQLite goes through its whole log
 
 
-def _missed(view: WebhookView) -> Select[int]:
+def missed(session: Session, off: Sequence[tuple[int, int | None]]) -> dict[int, int]:
+    """Return what webhooks that are off did not hear of, by the number of the row. Given: that, and since when."""
+    return _counted(session, ((row_id, _missed(row_id, since)) for row_id, since in off if since is not None))
+
+
+def _missed(row_id: int, since: int) -> Select[int]:
     return select(Delivery.id).where(
-        Delivery.webhook_id == view.row_id,
-        Delivery.created_at >= view.switched_at,
+        Delivery.webhook_id == row_id,
+        Delivery.created_at >= since,
         Delivery.state == DeliveryState.SKIPPED,
         Delivery.reason == Reason.WEBHOOK_OFF,
     )

@@ -68,6 +68,7 @@ class Things:
             return self.company
         return {
             "webhooks": self.webhook,
+            "stats": self.webhook,
             "deliveries": self.delivery,
             "events": self.event,
             "inboxes": self.inbox,
