@@ -623,7 +623,7 @@ def next_copies(session: Session, pairs: Collection[tuple[int, int]]) -> dict[tu
 def ids_of(session: Session, public_ids: Collection[str]) -> dict[str, int]:
     """Return the row ids of deliveries by their public ids."""
     query = select(delivery.c.public_id, delivery.c.id).where(delivery.c.public_id.in_(public_ids))
-    return {public_id: row_id for public_id, row_id in session.execute(query)}
+    return dict(session.execute(query).all())
 
 
 class Loaded(NamedTuple):

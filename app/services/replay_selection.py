@@ -30,12 +30,14 @@ MOST_CHOSEN = 500  # deliveries named by id
 LOOKED_AT = 50_000  # deliveries counted for one answer
 
 S = DeliveryState
-_UNDER_WAY = (S.PENDING, S.SENDING, S.DELIVERED)
+_WAITING = (S.PENDING, S.SENDING)
+_MADE_GOOD = (*_WAITING, S.DELIVERED)
 
 
 class LeftOut(StrEnum):
     """Why a delivery that matches is not replayed."""
 
+    WAITING = "waiting"  # it is on its way, and would arrive twice
     NOT_FAILED = "not_failed"
     UNDER_WAY = "under_way"  # a later delivery of the event succeeded or is on its way, or a replay will make one
     REPEATED = "repeated"  # another one of the same event for the same webhook is replayed
@@ -136,6 +138,8 @@ def _left_out(groups: list[Any], hooks: dict[int, Any], wanted: Wanted) -> Count
         hook = hooks[group.webhook_id]
         if group.is_test:
             found[LeftOut.TEST] += group.count
+        elif group.state in _WAITING:
+            found[LeftOut.WAITING] += group.count
         elif wanted.only_failed and group.state is not S.FAILED:
             found[LeftOut.NOT_FAILED] += group.count
         elif hook.deleted_at is not None:
@@ -152,8 +156,10 @@ def _candidates(actor: Actor, wanted: Wanted) -> Any:
         .where(Delivery.kind != DeliveryKind.TEST, Webhook.deleted_at.is_(None), ~in_running_replay())
         .order_by(Delivery.created_at, Delivery.id)
     )
-    if wanted.only_failed:
-        query = query.where(Delivery.state == S.FAILED, queue.UNDELIVERED, ~made_again(_UNDER_WAY))
+    if not wanted.only_failed:
+        query = query.where(Delivery.state.not_in(_WAITING))
+    else:
+        query = query.where(Delivery.state == S.FAILED, queue.UNDELIVERED, ~made_again(_MADE_GOOD))
     if wanted.leave_out_off:
         query = query.where(Webhook.enabled)
     return query

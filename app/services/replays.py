@@ -83,8 +83,8 @@ class Progress:
 
     @property
     def seconds_left(self) -> float:
-        """How long it takes at its rate until the last one is made."""
-        return self.left / self.replay.rate
+        """How long it takes at its rate until the last one is made; 0 when it has ended."""
+        return self.left / self.replay.rate if self.replay.state is ReplayState.RUNNING else 0.0
 
 
 def start(actor: Actor, wanted: Wanted, order: Order, shown: dict[str, Any]) -> str:

@@ -12,6 +12,9 @@ from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Re
 State = Literal["pending", "sending", "delivered", "failed", "canceled", "skipped", "queued", "retrying", "paused"]
 
 
+TESTS = {"true": "only", "false": "exclude"}
+
+
 class Delivery(Shown):
     """One event for one webhook."""
 
@@ -123,7 +126,7 @@ class LogQuery(Listed):
 
     @field_validator("response")
     @classmethod
-    def _is_response(cls, values: list[str] | None) -> list[str] | None:
+    def check_response(cls, values: list[str] | None) -> list[str] | None:
         for value in values or ():
             is_status = value.isascii() and value.isdigit() and len(value) == 3 and value[0] != "0"
             if not is_status and value not in {"1xx", "2xx", "3xx", "4xx", "5xx", "none"}:
