@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from app.api.schemas.deliveries import LogQuery, State
+from app.api.schemas.deliveries import State, check_responses
 from app.api.schemas.shapes import Body, MomentGiven, MomentShown, Shown
 from app.core.states import DeliveryState, ErrorClass, Reason
 from app.models import ReplayState
@@ -42,7 +42,7 @@ class Filter(Body):
         Field(None, description="These deliveries, by id.")
     )
 
-    check_response = field_validator("response")(LogQuery.check_response)
+    check_response = field_validator("response")(check_responses)
 
 
 class _Order(Body):
