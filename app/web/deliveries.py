@@ -182,7 +182,7 @@ def counts() -> BaseResponse:
         return redirect(filters.url())
     found = log.count(actor(), filters.asked)
     figure = number(log.COUNTED) + "+" if found > log.COUNTED else number(found)
-    return make_response(render_template("deliveries/_counts.html", filters=filters, figure=figure, count=found))
+    return make_response(render_template("deliveries/_counts.html", filters=filters, figure=figure))
 
 
 @bp.get("/log.<any(csv, ndjson):kind>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from app.api.schemas.deliveries import State, check_responses
 from app.api.schemas.shapes import Body, MomentGiven, MomentShown, Shown
@@ -18,7 +18,14 @@ def _several(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Texts = Annotated[list[str], BeforeValidator(_several), Field(min_length=1, max_length=100)]
+def _word(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("It contains a character that can't be seen. Type it anew.")
+    return value
+
+
+Word = Annotated[str, AfterValidator(_word)]
+Texts = Annotated[list[Word], BeforeValidator(_several), Field(min_length=1, max_length=100)]
 
 
 class Filter(Body):
@@ -28,7 +35,7 @@ class Filter(Body):
     """
 
     webhook: Texts | None = None
-    event: str | None = None
+    event: Word | None = None
     event_type: Texts | None = None
     state: Annotated[list[State], BeforeValidator(_several), Field(min_length=1, max_length=9)] | None = None
     response: Texts | None = None
@@ -38,7 +45,7 @@ class Filter(Body):
     from_at: MomentGiven | None = Field(None, alias="from", description="Created then or later.")
     to_at: MomentGiven | None = Field(None, alias="to", description="Created before.")
     test: Literal["all", "exclude", "only", "true", "false"] = Field("all", description="Tests are never replayed.")
-    delivery: Annotated[list[str], BeforeValidator(_several), Field(min_length=1, max_length=MOST_CHOSEN)] | None = (
+    delivery: Annotated[list[Word], BeforeValidator(_several), Field(min_length=1, max_length=MOST_CHOSEN)] | None = (
         Field(None, description="These deliveries, by id.")
     )
 
@@ -47,7 +54,7 @@ class Filter(Body):
 
 class _Order(Body):
     rate: float = Field(USUAL, ge=SLOWEST, le=FASTEST, description="Deliveries a second.")
-    reason: str = Field("", max_length=LONGEST_WHY, description="Goes to the audit log.")
+    reason: Word = Field("", max_length=LONGEST_WHY, description="Goes to the audit log.")
     expected: int | None = Field(None, ge=0, description="Start only when exactly so many would be made; else 409.")
     dry_run: bool = Field(False, description="Count, and start nothing.")
 
