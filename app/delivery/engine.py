@@ -15,7 +15,7 @@ from app.core.outcome import Facts, Result, judge
 from app.core.shaping import EventFacts, ShapeError
 from app.core.states import ErrorClass, Outcome
 from app.database import is_sqlite, is_unavailable
-from app.delivery import build, queue, settings
+from app.delivery import build, loading, queue, settings
 from app.delivery.directory import surroundings_of
 from app.delivery.installed import installed
 from app.delivery.record import Judged, record
@@ -24,7 +24,8 @@ from app.delivery.seats import Host, Seats
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from app.delivery.queue import Claim, Loaded, Sent, SentBodyRow
+    from app.delivery.loading import Loaded, Sent
+    from app.delivery.queue import Claim, SentBodyRow
     from app.delivery.resolver import Answer, Resolver
     from app.delivery.sender import Sender
     from app.delivery.settings import DeliverySettings
@@ -246,8 +247,8 @@ class Engine:
     def _load(self, claims: list[Claim]) -> None:
         if not claims:
             return
-        events = queue.load_events({claim.event_id for claim in claims})
-        sent = queue.load_sent([claim for claim in claims if claim.number > 1])
+        events = loading.events_of(claims)
+        sent = loading.sent_by([claim for claim in claims if claim.number > 1])
         around = surroundings_of(events.values(), settings.of_many({claim.webhook_id for claim in claims}))
         for claim in claims:
             event = events[claim.event_id]

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 
 from app import ids, logs
 from app.core import health as rules
 from app.core.health import Health, Seen
 from app.core.states import Reason
 from app.database import write
+from app.door import Statement
 from app.models import AuditEntry, Lane, Notification, Organization, Webhook
-from app.models.types import core_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
+
+    from app.door import Door
 
 _FIELDS = tuple(Health.__slots__)
 
@@ -29,29 +31,23 @@ WORDS = {
 }
 
 
-_lane = core_table(Lane)
-_lanes = select(_lane.c.webhook_id, *[_lane.c[name] for name in _FIELDS]).where(
-    _lane.c.webhook_id.in_(bindparam("webhooks", expanding=True))
-)
-_keep_lane = update(_lane).where(_lane.c.webhook_id == bindparam("lane"))
-_keep_lane = _keep_lane.values({_lane.c[name]: bindparam(f"new_{name}") for name in _FIELDS})
+_LANES = Statement(f"SELECT webhook_id, {', '.join(_FIELDS)} FROM lane WHERE webhook_id IN :webhooks[]")  # noqa: S608
+_KEEP = Statement(f"UPDATE lane SET {', '.join(f'{name} = :{name}' for name in _FIELDS)} WHERE webhook_id = :webhook")  # noqa: S608
 
 
-def fold(session: Session, seen: Mapping[int, Sequence[Seen]], now: int) -> list[int]:
+def fold(door: Door, seen: Mapping[int, Sequence[Seen]], now: int) -> list[int]:
     """Fold each webhook's results into its lane; return the webhooks whose lane is shut now."""
-    connection = session.connection()
     shut: list[int] = []
     changed: list[dict[str, Any]] = []
-    for webhook_id, *values in connection.execute(_lanes, {"webhooks": list(seen)}):
+    for webhook_id, *values in door.rows(_LANES, webhooks=list(seen)):
         before = Health(*values)
         after, _ = rules.fold(before, seen[webhook_id], now)
         if before.failing_since is not None and after.failing_since is None:
-            close_notices(session, webhook_id, now)
-        changed.append({"lane": webhook_id, **{f"new_{name}": getattr(after, name) for name in _FIELDS}})
+            close_notices(door.session, webhook_id, now)
+        changed.append({"webhook": webhook_id, **{name: getattr(after, name) for name in _FIELDS}})
         if after.shut_until > now:
             shut.append(webhook_id)
-    if changed:
-        connection.execute(_keep_lane, changed)
+    door.run_each(_KEEP, changed)
     return shut
 
 

@@ -9,7 +9,7 @@ from app import logs
 from app.core.health import Seen
 from app.core.outcome import Decision, Result, Timings, decide
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.database import write
+from app.database import hot_write
 from app.delivery import build, health, queue
 from app.delivery.queue import Claim, Ending, Finished, SentBodyRow
 from app.faults import fault
@@ -49,14 +49,14 @@ def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
     decided = [(judged, _decide(judged)) for judged in batch]
     finished = [_finished(judged, decision, now) for judged, decision in decided]
     fault("finish.before")
-    with write() as session:
-        moved = queue.finish(session, finished, now)
+    with hot_write() as door:
+        moved = queue.finish(door, finished, now)
         ours = [(judged, decision) for judged, decision in decided if judged.claim.id in moved]
-        shut = health.fold(session, _seen(ours, now), now)
+        shut = health.fold(door, _seen(ours, now), now)
         turn_off = {
             judged.claim.webhook_id: decision.turn_off for judged, decision in ours if decision.turn_off is not None
         }
-        turned_off = health.turn_off(session, turn_off, now) if turn_off else []
+        turned_off = health.turn_off(door.session, turn_off, now) if turn_off else []
     fault("finish.committed")
     for judged, decision in decided:
         if judged.result.outcome is not Outcome.SUCCEEDED:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 
 from app import ids
 from app.core.states import DeliveryKind, Reason
-from app.database import read, write
+from app.database import door_of, read, write
 from app.delivery import bell, queue
 from app.faults import fault
 from app.models import Event, Membership, Replay, ReplayItem, ReplayState, Webhook
@@ -104,7 +104,7 @@ def _make(session: Session, replay: Replay, items: Sequence[Any], now: int) -> i
         if public_id is not None:
             copy = copies[item.id, hook.id]
             rows.append(_new_row(public_id, item, hook, copy, now))
-    queue.enqueue(session, rows)
+    queue.enqueue(door_of(session), rows)
     made = queue.ids_of(session, [row["public_id"] for row in rows])
     if notes:
         session.connection().execute(_note, [{**note, "made": made.get(note["made"])} for note in notes])

@@ -14,7 +14,7 @@ from app import clock, ids
 from app.core import cursors
 from app.core.access import Permission
 from app.core.states import DeliveryState, Reason
-from app.database import insert_many, read, write
+from app.database import door_of, read, write
 from app.errors import Conflict, Invalid, Problem
 from app.models import Delivery, Event, Replay, ReplayItem, ReplayState
 from app.services import audit, replay_selection
@@ -184,7 +184,7 @@ def _list(session: Session, row_id: int, first: int, pairs: tuple[tuple[int, int
         for position, (event_id, webhook_id) in enumerate(pairs, first)
         if event_id in there
     ]
-    insert_many(session.connection(), "replay_item", items)
+    door_of(session).insert("replay_item", items)
 
 
 def _reason(why: str) -> dict[str, tuple[Any, Any]]:

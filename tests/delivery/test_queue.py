@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from app.core.states import DeliveryState, ErrorClass, Outcome, Reason
-from app.database import is_sqlite, write
+from app.database import hot_write, is_sqlite, write
 from app.delivery import queue
 from app.delivery.queue import Ending, Finished
 from app.models import Delivery, Lane
@@ -57,8 +57,8 @@ def attempt_row(taken, outcome=Outcome.SUCCEEDED, status=200):
 
 def finish(taken, clock, state=DeliveryState.DELIVERED, due_at=None, reason=None):
     ending = Ending(state, due_at, reason, 200, None)
-    with write() as session:
-        return queue.finish(session, [Finished(taken, ending, attempt_row(taken), None, taken.url)], clock.now)
+    with hot_write() as door:
+        return queue.finish(door, [Finished(taken, ending, attempt_row(taken), None, taken.url)], clock.now)
 
 
 def interrupt(hook, clock, times):
