@@ -369,6 +369,8 @@ def test_its_owner_may_still_not_see_the_event(
     publish(business_unit="north")
     assert [row.reason for row in rows.deliveries()] == [Reason.OWNER_CANNOT_SEE]
 
+    with pytest.raises(Conflict, match="may not see this event"):
+        deliveries.replay(owner, rows.the_delivery().public_id)
     made = start(Wanted(LogQuery(state=("skipped",)), only_failed=False))
     run_to_its_end(clock)
 
