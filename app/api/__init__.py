@@ -13,6 +13,7 @@ from app.api import (
     events,
     health,
     problems,
+    replays,
     stats,
     webhooks,
 )
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Problem", "refuse_invalid", "register"]
 
-NOUNS = (events, webhooks, deliveries, stats, event_types, business_units, companies)
+NOUNS = (events, webhooks, deliveries, replays, stats, event_types, business_units, companies)
 
 
 def register(app: OpenAPI) -> None:

@@ -257,36 +257,20 @@ def cancel(actor: Actor, public_id: str) -> None:
 def replay(actor: Actor, public_id: str, *, webhook: str | None = None) -> str:
     """Make a new delivery of the same event, with today's settings and secret; return its id.
 
-    To the same webhook, unless another is named. Allowed while the webhook is off.
+    To the same webhook, unless another is named. Allowed while the webhook is off. Raises `Conflict` where the
+    webhook's owner may not see the event.
     """
     actor.require(Permission.WEBHOOKS)
     now = clock.now()
     with write() as session:
         delivery = _mine(session, actor, public_id)
         target = for_org(session, actor, Webhook).one(webhook or delivery.webhook.public_id)
-        if target.id != delivery.webhook_id:
+        if target.id != delivery.webhook_id or delivery.reason is Reason.OWNER_CANNOT_SEE:
             _check_owner(target, delivery.event)
         new = replay_event(session, delivery.event, target, now)
         _audit(session, actor, "delivery.replayed", delivery)
     bell.ring()
     return new
-
-
-def replay_all(actor: Actor, public_ids: Sequence[str]) -> int:
-    """Replay several deliveries, oldest first, each to its own webhook; return how many were made.
-
-    All or none: raises `NotFound` for one the actor may not see, or whose webhook is gone.
-    """
-    actor.require(Permission.REPLAY)
-    now = clock.now()
-    with write() as session:
-        for public_id in reversed(public_ids):
-            delivery = _mine(session, actor, public_id)
-            target = for_org(session, actor, Webhook).one(delivery.webhook.public_id)
-            replay_event(session, delivery.event, target, now)
-            _audit(session, actor, "delivery.replayed", delivery)
-    bell.ring()
-    return len(public_ids)
 
 
 def send_event(actor: Actor, event_id: str, webhook_id: str) -> str:

@@ -12,6 +12,7 @@ from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
 from app.database import read
 from app.delivery import queue
 from app.models import Delivery
+from app.services.missed import offers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +36,8 @@ class Standing:
     """Deliveries queued, retrying or held."""
     missed: int
     """Events that were not queued because it was off, since it was turned off."""
+    offered: int = 0
+    """Events it missed the last time it was off, that can be sent now that it is on."""
 
 
 def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
@@ -43,7 +46,9 @@ def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
     with read() as session:
         waiting_ones = waiting(session, [view.row_id for view in views])
         unheard = missed(session, [(view.row_id, view.switched_at) for view in views if not view.enabled])
-    return {view.id: Standing(waiting_ones.get(view.row_id, 0), unheard.get(view.row_id, 0)) for view in views}
+        offered = _counted(session, _offers(session, actor, views))
+    counts = (waiting_ones, unheard, offered)
+    return {view.id: Standing(*(count.get(view.row_id, 0) for count in counts)) for view in views}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,14 @@ def next_due(actor: Actor, view: WebhookView) -> int | None:
         return session.scalar(
             select(func.min(Delivery.next_attempt_at)).where(Delivery.webhook_id == view.row_id, queue.PENDING)
         )
+
+
+def _offers(session: Session, actor: Actor, views: Sequence[WebhookView]) -> Iterable[tuple[int, Select[int]]]:
+    """What can be sent of what was missed, for those who may and who see all of it."""
+    if not actor.may(Permission.REPLAY) or not actor.view.sees_everything:
+        return ()
+    on = {view.row_id: view.switched_at for view in views if view.enabled and view.switched_at}
+    return tuple(offers(session, on, {view.row_id: view.id for view in views}).items())
 
 
 def causes(actor: Actor, view: WebhookView) -> tuple[Cause, ...]:

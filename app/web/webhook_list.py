@@ -46,6 +46,7 @@ class Line:
     is_own_inbox: bool
     day: LastDay | None = None
     test: DeliveryRow | None = None
+    offered: int = 0  # events it missed while it was off, to be sent if one likes
 
     @property
     def answer(self) -> str:
@@ -71,7 +72,10 @@ def facts(query: ListQuery) -> dict[str, Any]:
     days = stats.last_day(actor(), page.views)
     tests = _tests()
     lines = [
-        line_of(view, stands[view.id].waiting, stands[view.id].missed, tests.get(view.id), days[view.id])
+        replace(
+            line_of(view, stands[view.id].waiting, stands[view.id].missed, tests.get(view.id), days[view.id]),
+            offered=stands[view.id].offered,
+        )
         for view in page.views
     ]
     first = (query.page - 1) * webhook_list.LISTED

@@ -116,7 +116,8 @@ def _line(public_id: str, *, with_day: bool = False) -> Line:
     view = webhooks.find(actor(), public_id)
     stand = standing.of(actor(), [view])[view.id]
     day = stats.last_day(actor(), [view])[view.id] if with_day else None
-    return line_of(view, stand.waiting, stand.missed, webhook_list.test_of(request.args.get("tested")), day)
+    line = line_of(view, stand.waiting, stand.missed, webhook_list.test_of(request.args.get("tested")), day)
+    return replace(line, offered=stand.offered)
 
 
 @bp.get("/webhooks/<public_id>/log", endpoint="log")

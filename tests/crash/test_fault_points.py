@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.crash.place import LOST
+from tests.crash.place import LOST, wait_until
 from tests.support.receiver import Receiver
 
 INTERRUPTED, DELIVERED = ("interrupted", None), ("succeeded", 200)
@@ -89,6 +89,26 @@ def test_killed_while_releasing_leases_each_interruption_is_recorded_once(place,
 
     assert place.attempts() == [INTERRUPTED, DELIVERED]
     assert place.rows("SELECT attempt_count, interruptions FROM delivery") == [(2, 1)]
+
+
+def test_killed_in_a_replay_each_event_is_sent_again_once(place):
+    place.start()
+    for event_id in ("a", "b", "c"):
+        place.publish(event_id)
+    place.drain()
+    assert place.stop() == 0
+    place.write("UPDATE delivery SET state = 'failed'")
+
+    place.start(FAULTS="replay.before:2=kill")
+    place.ask("POST", "/api/v1/replays", {"filter": {"state": "failed"}, "rate": 2})
+    assert place.wait_for_death() == -signal.SIGKILL
+    place.start()
+    wait_until(lambda: place.rows("SELECT state FROM replay") == [("done",)], "the replay ends")
+    place.drain()
+
+    assert place.rows("SELECT count(*), count(DISTINCT event_id) FROM delivery WHERE kind = 'replay'") == [(3, 3)]
+    assert place.rows("SELECT count(DISTINCT delivery_id) FROM replay_item") == [(3,)]
+    assert place.stop() == 0
 
 
 def test_killed_by_what_it_sends_a_delivery_is_given_up_after_three_times_and_the_others_arrive(make_place):
