@@ -221,7 +221,7 @@ def sentence(filters: Filters, menus: Menus, voice: Voice) -> str:
     if asked.slow:
         parts.append("that took 5 s or longer")
     if asked.q:
-        parts.append(f"matching “{asked.q}”" + (" by themselves or in their payload" if asked.is_inside else ""))
+        parts.append(f"matching “{asked.q}”" + (", payloads searched too" if asked.is_inside else ""))
     parts += _period(filters, voice)
     order = "oldest first" if asked.oldest_first else "newest first"
     return f"{' '.join(parts)}, {order}{'' if asked.skipped or asked.state else ', without those not sent'}."
