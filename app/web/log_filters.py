@@ -119,8 +119,8 @@ def read(args: MultiDict[str, str], voice: Voice) -> Filters:
         LogQuery(
             **{name: given.get(name, ()) for name in SEVERAL},  # type: ignore[arg-type]
             event=one("event"),
-            from_at=_moment("from", one("from"), voice),
-            to_at=_moment("to", one("to"), voice),
+            from_at=moment("from", one("from"), voice),
+            to_at=moment("to", one("to"), voice),
             test=_test(one("test")),
             skipped=one("skipped") is not None,
             q=one("q"),
@@ -164,7 +164,7 @@ def _attempts(text: str | None) -> int | None:
     return int(text)
 
 
-def _moment(name: str, text: str | None, voice: Voice) -> int | None:
+def moment(name: str, text: str | None, voice: Voice) -> int | None:
     """A length of time up to now (24h, 7d), or a moment: without an offset it is in the viewer's zone."""
     if text is None:
         return None

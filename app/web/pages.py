@@ -23,7 +23,7 @@ from app.web import (
     sign_in,
     start,
     system,
-    webhook_editor,
+    webhook_why,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ PAGES: tuple[Blueprint, ...] = (
     sign_in.bp,
     start.bp,
     search.bp,
-    webhook_editor.bp,
+    webhook_why.bp,  # of webhooks, as webhook_editor.bp
     deliveries.bp,
     saved_views.bp,
     events.bp,

@@ -8,12 +8,12 @@ from flask import render_template, request
 
 from app.core.access import Permission
 from app.errors import Invalid, NotFound
-from app.services import event_types, explain
+from app.services import event_types, explain, webhooks
 from app.web import needs, words
 from app.web.deliveries import voice
 from app.web.viewer import actor
 from app.web.webhook_editor import bp as bp
-from app.web.webhooks import line_for
+from app.web.webhooks import line_of
 
 if TYPE_CHECKING:
     from app.services.explain import Why
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @needs(Permission.WEBHOOKS)
 def why(public_id: str) -> str | tuple[str, int]:
     """Why an event, or an event type, was not sent to this webhook."""
-    line = line_for(public_id)
+    view = webhooks.find(actor(), public_id)
     asked, error = request.args.get("event", "").strip()[:200], ""
     found: Why | None = None
     try:
@@ -34,7 +34,7 @@ def why(public_id: str) -> str | tuple[str, int]:
         error = problem.problems[0].message
     page = render_template(
         "webhooks/why.html",
-        line=line,
+        line=line_of(view, view.waiting, 0),
         asked=asked,
         error=error,
         found=found,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.services.explain import Explanation
+    from app.services.explain import Why as Asked
     from app.services.log import DeliveryRow
     from app.services.webhooks import WebhookView
 
@@ -337,7 +338,7 @@ PASSED: Mapping[Reason, str] = {
 }
 
 
-def checks(why: Why_, voice: Voice) -> list[tuple[bool, Markup]]:
+def checks(why: Asked, voice: Voice) -> list[tuple[bool, Markup]]:
     """Go through every rule of an event that was not sent, in order: whether it passed, and what it says."""
     facts = _facts(why.told, voice, why.event_type, why.unit)
     stopped = (why.told.reason, *why.told.also)
