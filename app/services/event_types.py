@@ -240,6 +240,7 @@ class Volume:
 
     counts: Mapping[str, int]
     since_at: int
+    limit: int  # how many were looked at, at most
     is_capped: bool  # more came in these days: `since_at` is then the oldest one looked at
 
 
@@ -260,7 +261,7 @@ def volume(actor: Actor) -> Volume:
         rows = session.execute(query.group_by(EventType.name)).all()
     is_capped = sum(row[1] for row in rows) >= COUNTED
     since_at = min((row[2] for row in rows), default=week_ago) if is_capped else week_ago
-    return Volume({row[0]: row[1] for row in rows}, since_at, is_capped)
+    return Volume({row[0]: row[1] for row in rows}, since_at, COUNTED, is_capped)
 
 
 def pack_states(actor: Actor) -> list[PackState]:

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +38,7 @@ MOST_ANSWERS = 50
 MOST_WAITING = 4  # answers that take their time: each keeps one of the server's threads
 TOO_MANY = f"503: {MOST_WAITING} others were waiting"
 RETRY_AFTER_S = 10
+SECOND_MS = 1_000
 LONGEST_NAME = 100
 MOST_LISTED = 250
 
@@ -67,10 +68,11 @@ class Reply:
     wait_ms: int = 0
     closes: bool = False
     retry_after_s: int | None = None
+    has_seat: bool = field(default=False, compare=False)
 
     def wait(self) -> None:
         """Let the time pass that the answer takes, and make room for the next one that does."""
-        if self.wait_ms:
+        if self.has_seat:
             try:
                 time.sleep(self.wait_ms / 1000)
             finally:
@@ -253,7 +255,7 @@ def _reply(answer: str) -> Reply:
         return Reply(closes=True)
     slow = _SLOW.fullmatch(answer)
     if slow:
-        return Reply(wait_ms=int(slow[1]) * 1000)
+        return Reply(wait_ms=int(slow[1]) * SECOND_MS, has_seat=True)
     status = int(answer)
     return Reply(status, retry_after_s=RETRY_AFTER_S if status == 429 else None)
 

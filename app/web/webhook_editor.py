@@ -11,6 +11,7 @@ from flask import flash, redirect, render_template, request, url_for
 from app.core.access import Permission
 from app.core.envelope import EventFacts
 from app.core.redaction import MASK
+from app.core.routing import patterns_for
 from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
@@ -214,7 +215,9 @@ def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | Non
     wire, _ = forms.given(form)
     wire["events"] = wire["events"] or ALWAYS
     types = (offered or choices.choices(actor())).types
-    first = next((name for name in form.events if name in types), next(iter(types), ""))
+    wanted = {*form.events, *form.patterns} if form.which_events == "pick" else set(ALWAYS)
+    selected = (name for name in types if wanted.intersection(patterns_for(name)))
+    first = next(selected, next(iter(types), ""))
     sample, event = request.values.get("sample", first), request.values.get("sample_event", "").strip()
     facts: dict[str, Any] = {
         "built": None,
