@@ -327,10 +327,11 @@ def test_copying_works_on_plain_http_and_zones_change_without_a_reload(
 
     is_utc = "({ dateTime, textContent }) => textContent.includes(dateTime.slice(11, 19))"
     shown = f"({is_utc})(document.querySelector('.facts time'))"
-    tab.wait_for_function(f"!{shown}")
     tab.evaluate("window.same = true")
+    tab.locator("[data-prefer=zone] button", has_text="Tokyo").click()
+    tab.wait_for_function(f"() => !{shown}")
     tab.locator("[data-prefer=zone] button", has_text="UTC").click()
-    tab.wait_for_function(shown)
+    tab.wait_for_function(f"() => {shown}")
     assert tab.evaluate("window.same") is True
     tab.context.close()
 
