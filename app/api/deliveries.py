@@ -13,7 +13,6 @@ from app.core.access import Scope
 from app.services import deliveries, log
 
 calls = Calls("deliveries", "Deliveries")
-_TESTS = {"true": "only", "false": "exclude"}
 
 
 @calls.call("GET", "/deliveries", Scope.DELIVERIES_READ, name="listDeliveries", answers={200: schemas.Deliveries})
@@ -33,7 +32,7 @@ def _asked(query: schemas.LogQuery) -> log.LogQuery:
         error=tuple(query.error or ()),
         from_at=query.from_at,
         to_at=query.to_at,
-        test=_TESTS.get(query.test, query.test),
+        test=schemas.TESTS.get(query.test, query.test),
         kind=tuple(query.kind or ()),
         unit=tuple(query.unit or ()),
         attempts=query.attempts,

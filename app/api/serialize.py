@@ -18,7 +18,10 @@ from app.services.events import FoundEvent
 from app.services.explain import Explanation
 from app.services.intake import Stored
 from app.services.log import DeliveryRow
+from app.services.missed import Missed
 from app.services.preview import Preview
+from app.services.replay_selection import Selection
+from app.services.replays import Progress, ReplayView, left_out_of
 from app.services.webhooks import WebhookView
 
 Shape = dict[str, Any]
@@ -256,4 +259,72 @@ def company(found: CompanyView) -> Shape:
         "fields": found.fields,
         "created_at": moment(found.created_at),
         "updated_at": moment(found.updated_at),
+    }
+
+
+# --- replays
+
+
+def selection(found: Selection) -> Shape:
+    """What a replay would send."""
+    return {
+        "total": found.total,
+        "matching": found.matching,
+        "more": found.is_more,
+        "webhooks": [
+            {
+                "webhook": each.id,
+                "name": each.name,
+                "enabled": each.is_on,
+                "matching": each.matching,
+                "replayed": each.replayed,
+            }
+            for each in found.by_webhook
+        ],
+        "states": [{"state": state, "count": count} for state, count in found.by_state],
+        "left_out": [{"reason": why, "count": count} for why, count in found.left_out],
+    }
+
+
+def missed(found: Missed) -> Shape:
+    """What a webhook missed while it was off."""
+    return {
+        "total": found.total,
+        "more": found.is_more,
+        "first_at": moment_or_null(found.first_at),
+        "last_at": moment_or_null(found.last_at),
+        "event_types": [{"event_type": name, "count": count} for name, count in found.by_type],
+    }
+
+
+def replay_summary(view: ReplayView) -> Shape:
+    """A replay as a list shows it."""
+    return {
+        "id": view.id,
+        "state": view.state,
+        "total": view.total,
+        "made": view.position,
+        "rate": view.rate,
+        "filter": view.asked.get("filter"),
+        "webhook": view.asked.get("missed", {}).get("webhook"),
+        "reason": view.why,
+        "made_by": view.made_by,
+        "created_at": moment(view.created_at),
+        "finished_at": moment_or_null(view.finished_at),
+        "left_out": [{"reason": why, "count": count} for why, count in left_out_of(view)],
+    }
+
+
+def replay(found: Progress) -> Shape:
+    """A replay and what became of its deliveries."""
+    return replay_summary(found.replay) | {
+        "delivered": found.delivered,
+        "failed": found.failed,
+        "waiting": found.waiting,
+        "canceled": found.canceled,
+        "deleted": found.forgotten,
+        "event_deleted": found.gone,
+        "left": found.left,
+        "refused": [{"reason": why, "count": count} for why, count in found.refused],
+        "seconds_left": found.seconds_left,
     }

@@ -608,6 +608,24 @@ def next_copy(session: Session, event_id: int, webhook_id: int) -> int:
     return 0 if latest is None else latest + 1
 
 
+def next_copies(session: Session, pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Return the copy number that a new delivery gets, for each of these pairs of an event and a webhook."""
+    events, webhooks = ({pair[place] for pair in pairs} for place in (0, 1))
+    query = (
+        select(delivery.c.event_id, delivery.c.webhook_id, func.max(delivery.c.copy))
+        .where(delivery.c.event_id.in_(events), delivery.c.webhook_id.in_(webhooks))
+        .group_by(delivery.c.event_id, delivery.c.webhook_id)
+    )
+    latest = {(event_id, webhook_id): copy for event_id, webhook_id, copy in session.execute(query)}
+    return {pair: latest.get(pair, -1) + 1 for pair in pairs}
+
+
+def ids_of(session: Session, public_ids: Collection[str]) -> dict[str, int]:
+    """Return the row ids of deliveries by their public ids."""
+    query = select(delivery.c.public_id, delivery.c.id).where(delivery.c.public_id.in_(public_ids))
+    return dict(session.execute(query).all())
+
+
 class Loaded(NamedTuple):
     """An event as the engine needs it."""
 

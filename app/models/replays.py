@@ -40,6 +40,7 @@ class Replay(Model):
     state: Mapped[ReplayState] = mapped_column(text_enum(ReplayState))
     total: Mapped[int]
     position: Mapped[int] = mapped_column(default=0)  # how many of its items were taken
+    next_at: Mapped[int] = mapped_column(Moment)  # when the next one is due; those after it follow at the rate
     created_at: Mapped[int] = mapped_column(Moment)
     finished_at: Mapped[int | None] = mapped_column(Moment)
 

@@ -274,23 +274,6 @@ def replay(actor: Actor, public_id: str, *, webhook: str | None = None) -> str:
     return new
 
 
-def replay_all(actor: Actor, public_ids: Sequence[str]) -> int:
-    """Replay several deliveries, oldest first, each to its own webhook; return how many were made.
-
-    All or none: raises `NotFound` for one the actor may not see, or whose webhook is gone.
-    """
-    actor.require(Permission.REPLAY)
-    now = clock.now()
-    with write() as session:
-        for public_id in reversed(public_ids):
-            delivery = _mine(session, actor, public_id)
-            target = for_org(session, actor, Webhook).one(delivery.webhook.public_id)
-            replay_event(session, delivery.event, target, now)
-            _audit(session, actor, "delivery.replayed", delivery)
-    bell.ring()
-    return len(public_ids)
-
-
 def send_event(actor: Actor, event_id: str, webhook_id: str) -> str:
     """Send an event to a webhook that didn't get it, with today's settings; return the new delivery's id.
 

@@ -13,7 +13,17 @@ from app.core.states import UNDELIVERED, DeliveryKind, DeliveryState, ErrorClass
 from app.database import read
 from app.delivery import queue
 from app.errors import Invalid, Problem
-from app.models import Attempt, BusinessUnit, Delivery, Event, EventType, Lane, Webhook
+from app.models import (
+    Attempt,
+    BusinessUnit,
+    Delivery,
+    Event,
+    EventType,
+    Lane,
+    Replay,
+    ReplayItem,
+    Webhook,
+)
 from app.services.events import visible
 
 if TYPE_CHECKING:
@@ -56,6 +66,8 @@ class LogQuery:
     unit: tuple[str, ...] = ()  # external ids of business units
     attempts: int | None = None  # at least so many
     slow: bool = False  # an attempt took 5 s or longer
+    delivery: tuple[str, ...] = ()  # these, by id
+    replay: str | None = None  # made by this replay
     cursor: str | None = None
     newer: bool = False  # the page before the cursor instead of the one after it
     top: str | None = None  # the newest row that may be shown, as a cursor: what came later is only counted
@@ -319,6 +331,11 @@ def _of_what(asked: LogQuery) -> list[ColumnElement[bool]]:
         found.append(Delivery.webhook_id.in_(select(Webhook.id).where(Webhook.public_id.in_(asked.webhook))))
     if asked.event:
         found.append(Delivery.event_id.in_(select(Event.id).where(Event.public_id == asked.event)))
+    if asked.delivery:
+        found.append(Delivery.public_id.in_(asked.delivery))
+    if asked.replay:
+        made = select(ReplayItem.delivery_id).join(Replay, Replay.id == ReplayItem.replay_id)
+        found.append(Delivery.id.in_(made.where(Replay.public_id == asked.replay)))
     if asked.event_type:
         found.append(Delivery.event_type.in_(asked.event_type))
     if asked.kind:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 
 from app.core.states import DeliveryState
 from app.database import read, write
 from app.delivery.installed import installed
 from app.faults import fault
-from app.models import Delivery, Event, InboxRequest, Organization
+from app.models import Delivery, Event, InboxRequest, Organization, Replay, ReplayItem, ReplayState
 
 if TYPE_CHECKING:
     from app.services.scope import Actor
@@ -51,11 +51,34 @@ def prune(now: int) -> int:
         deleted += _in_slices(Delivery, mine, Delivery.created_at < short, Delivery.state.in_(KEPT_SHORT))
         deleted += _in_slices(Delivery, mine, Delivery.created_at < long, Delivery.state == DeliveryState.FAILED)
         unused = ~exists().where(Delivery.event_id == Event.id)
+        deleted += _prune_replays(organization, short)
         deleted += _in_slices(Event, Event.organization_id == organization, Event.created_at < short, unused)
     return deleted
 
 
-def _in_slices(table: type[Delivery | Event | InboxRequest], *where: ColumnElement[bool]) -> int:
+def _prune_replays(organization: int, before: int) -> int:
+    """Delete replays that have ended: first what they list, which may be much."""
+    ended = select(Replay.id).where(
+        Replay.organization_id == organization, Replay.created_at < before, Replay.state != ReplayState.RUNNING
+    )
+    with read() as session:
+        old = session.scalars(ended).all()
+    for replay in old:
+        _empty(replay)
+    return _in_slices(Replay, Replay.id.in_(old)) if old else 0
+
+
+def _empty(replay: int) -> None:
+    """Delete what a replay lists, from its beginning."""
+    with read() as session:
+        last = session.scalar(select(func.max(ReplayItem.position)).where(ReplayItem.replay_id == replay))
+    for begin in range(0, 0 if last is None else last + 1, SLICE):
+        with write() as session:
+            some = ReplayItem.position.between(begin, begin + SLICE - 1)
+            session.execute(delete(ReplayItem).where(ReplayItem.replay_id == replay, some))
+
+
+def _in_slices(table: type[Delivery | Event | InboxRequest | Replay], *where: ColumnElement[bool]) -> int:
     deleted = 0
     while True:
         with write() as session:

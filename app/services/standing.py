@@ -12,6 +12,7 @@ from app.core.states import DeliveryState, Reason
 from app.database import read
 from app.delivery import queue
 from app.models import Delivery
+from app.services.missed import offers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +34,8 @@ class Standing:
     """Deliveries queued, retrying or held."""
     missed: int
     """Events that were not queued because it was off, since it was turned off."""
+    offered: int = 0
+    """Events it missed the last time it was off, that can be sent now that it is on."""
 
 
 def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
@@ -43,7 +46,17 @@ def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
         missed = _counted(
             session, ((view.row_id, _missed(view)) for view in views if not view.enabled and view.switched_at)
         )
-    return {view.id: Standing(waiting.get(view.row_id, 0), missed.get(view.row_id, 0)) for view in views}
+        offered = _counted(session, _offers(session, actor, views))
+    counts = (waiting, missed, offered)
+    return {view.id: Standing(*(count.get(view.row_id, 0) for count in counts)) for view in views}
+
+
+def _offers(session: Session, actor: Actor, views: Sequence[WebhookView]) -> Iterable[tuple[int, Select[int]]]:
+    """What can be sent of what was missed, for those who may and who see all of it."""
+    if not actor.may(Permission.REPLAY) or not actor.view.sees_everything:
+        return ()
+    on = {view.row_id: view.switched_at for view in views if view.enabled and view.switched_at}
+    return tuple(offers(session, on, {view.row_id: view.id for view in views}).items())
 
 
 def _waiting(view: WebhookView) -> Select[int]:

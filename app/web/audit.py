@@ -42,6 +42,8 @@ ACTIONS = {
     "member.removed": "Removed member",
     "organization.created": "Created organization",
     "organization.renamed": "Renamed organization",
+    "replay.started": "Started replay",
+    "replay.stopped": "Stopped replay",
     "user.password_changed": "Changed password",
     "user.renamed": "Changed own name",
     "user.signed_in": "Signed in",

@@ -188,9 +188,8 @@ def counts() -> BaseResponse:
     if not is_fragment():
         return redirect(filters.url())
     found = log.count(actor(), filters.asked)
-    if found > log.COUNTED:
-        return Response(f"{number(log.COUNTED)}+ deliveries", mimetype="text/html")
-    return Response(f"{number(found)} {'delivery' if found == 1 else 'deliveries'}", mimetype="text/html")
+    figure = number(log.COUNTED) + "+" if found > log.COUNTED else number(found)
+    return make_response(render_template("deliveries/_counts.html", filters=filters, figure=figure))
 
 
 @bp.get("/log.<any(csv, ndjson):kind>")
@@ -363,31 +362,6 @@ def _ask(template: str, public_id: str) -> str:
     view = deliveries.find(actor(), public_id)
     back = own_path(request.args.get("back")) or url_for("deliveries.show", public_id=public_id)
     return render_template(template, row=view.row, back=back, action=request.path)
-
-
-@bp.get("/log/replay")
-@needs(Permission.REPLAY)
-def ask_replay_all() -> str:
-    """Whether to send the events of the chosen deliveries once more."""
-    chosen = deliveries.details(actor(), _chosen())
-    if not chosen:
-        raise Conflict("Choose the deliveries first.")
-    back = own_path(request.args.get("back")) or url_for("deliveries.index")
-    rows = [view.row for view in chosen.values()]
-    return render_template("deliveries/replay_all.html", rows=rows, back=back, action=url_for("deliveries.replay_all"))
-
-
-@bp.post("/log/replay")
-@needs(Permission.REPLAY)
-def replay_all() -> BaseResponse:
-    """Send the events of the chosen deliveries once more."""
-    made = deliveries.replay_all(actor(), _chosen())
-    flash(f"{made} {'delivery' if made == 1 else 'deliveries'} replayed.")
-    return redirect(url_for("deliveries.index"), 303)
-
-
-def _chosen() -> list[str]:
-    return list(dict.fromkeys(request.values.getlist("delivery")))[: log.MOST_LISTED]
 
 
 @bp.route("/deliveries/<public_id>/edit-test", methods=["GET", "POST"])

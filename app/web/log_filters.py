@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from app.web.words import Voice
 
 SEVERAL = ("state", "webhook", "event_type", "kind", "unit", "response", "error")
-ONCE = ("q", "inside", "event", "from", "to", "attempts", "slow", "test", "skipped", "sort")
+ONCE = ("q", "inside", "event", "replay", "from", "to", "attempts", "slow", "test", "skipped", "sort")
 PERIODS = (("", "Any time"), ("1h", "Last 1 h"), ("24h", "Last 24 h"), ("7d", "Last 7 d"), ("30d", "Last 30 d"))
 STATE_CHOICES = tuple((name, label) for name, label in words.DISPLAYED.items())
 ERROR_CHOICES = tuple((name.value, trouble.short) for name, trouble in words.ERRORS.items())
@@ -50,6 +50,7 @@ _TITLES = {
     "q": "Search",
     "inside": "Payloads",
     "event": "Event",
+    "replay": "Replay",
     "from": "From",
     "to": "To",
     "attempts": "Attempts",
@@ -119,6 +120,7 @@ def read(args: MultiDict[str, str], voice: Voice) -> Filters:
         LogQuery(
             **{name: given.get(name, ()) for name in SEVERAL},  # type: ignore[arg-type]
             event=one("event"),
+            replay=one("replay"),
             from_at=moment("from", one("from"), voice),
             to_at=moment("to", one("to"), voice),
             test=_test(one("test")),
@@ -207,6 +209,8 @@ def sentence(filters: Filters, menus: Menus, voice: Voice) -> str:
         parts.append(f"of {_either([*asked.event_type, *asked.kind])}")
     if asked.event:
         parts.append("of one event")
+    if asked.replay:
+        parts.append("of one replay")
     if asked.webhook:
         parts.append(f"to {_either([names.get(webhook, webhook) for webhook in asked.webhook])}")
     if asked.unit:

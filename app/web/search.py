@@ -8,21 +8,31 @@ from flask import Blueprint, redirect, render_template, request, url_for
 
 from app.core.access import Permission
 from app.errors import AppError
-from app.services import deliveries, event_types, events, webhooks
+from app.services import deliveries, event_types, events, replays, webhooks
 from app.web import needs
 from app.web.viewer import actor
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
+    from app.services.scope import Actor
+
 bp = Blueprint("search", __name__)
 
 MOST_SHOWN = 20
+
+
+def _replay(asking: Actor, public_id: str) -> object:
+    asking.require(Permission.REPLAY)
+    return replays.progress(asking, public_id)
+
+
 # What a prefix of an id stands for: who finds it, and the page that shows it.
 JUMPS = {
     "whk_": (webhooks.find, "webhooks.show"),
     "dlv_": (deliveries.find, "deliveries.show"),
     "evt_": (events.find, "events.show"),
+    "rpl_": (_replay, "replays.show"),
 }
 
 

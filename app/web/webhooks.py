@@ -47,6 +47,7 @@ class Line:
     missed: int
     is_own_inbox: bool
     test: DeliveryRow | None = None
+    offered: int = 0  # events it missed while it was off, to be sent if one likes
 
     @property
     def answer(self) -> str:
@@ -90,7 +91,13 @@ def _list() -> dict[str, Any]:
     chosen = [view for view in views if _is_asked(view, asked, state)]
     stands = standing.of(actor(), chosen)
     tested = dict(pair.split(":", 1) for pair in request.values.getlist("tested") if ":" in pair)
-    lines = [line_of(view, stands[view.id].waiting, stands[view.id].missed, tested.get(view.id)) for view in chosen]
+    lines = [
+        replace(
+            line_of(view, stands[view.id].waiting, stands[view.id].missed, tested.get(view.id)),
+            offered=stands[view.id].offered,
+        )
+        for view in chosen
+    ]
     return {"lines": lines, "total": len(views), "q": asked, "state": state, "states": STATES}
 
 
@@ -171,7 +178,8 @@ def _overview(public_id: str) -> dict[str, Any]:
 def _line(public_id: str) -> Line:
     view = webhooks.find(actor(), public_id)
     stand = standing.of(actor(), [view])[view.id]
-    return line_of(view, stand.waiting, stand.missed, request.args.get("tested"))
+    line = line_of(view, stand.waiting, stand.missed, request.args.get("tested"))
+    return replace(line, offered=stand.offered)
 
 
 @bp.get("/webhooks/<public_id>/log", endpoint="log")

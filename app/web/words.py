@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 from app.core.health import AUTO_OFF_AFTER_MS
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.models import ReplayState
+from app.services.replay_selection import LeftOut
 from app.web.filters import duration, iso, moment, number, time_element
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from app.services.explain import Explanation
     from app.services.explain import Why as Asked
     from app.services.log import DeliveryRow
+    from app.services.replays import Progress
     from app.services.webhooks import WebhookView
 
 S, R, E = DeliveryState, Reason, ErrorClass
@@ -42,6 +45,13 @@ DISPLAYED: Mapping[str, str] = {
     "failed": "Failed",
     "canceled": "Canceled",
     "skipped": "Skipped",
+}
+
+# The badge of a replay: whose picture and colour it has, and its word.
+REPLAYS: Mapping[ReplayState, tuple[str, str]] = {
+    ReplayState.RUNNING: ("sending", "Running"),
+    ReplayState.DONE: ("delivered", "Done"),
+    ReplayState.STOPPED: ("canceled", "Stopped"),
 }
 
 TAGS: Mapping[DeliveryKind, str] = {DeliveryKind.NORMAL: "", DeliveryKind.TEST: "TEST", DeliveryKind.REPLAY: "REPLAY"}
@@ -369,6 +379,57 @@ def next_attempt(row: DeliveryRow, voice: Voice) -> Markup:
     return Markup("Next attempt {} ({}).").format(voice.left(due_at), voice.near(due_at))
 
 
+# Why deliveries that match are not replayed: of one, and of several.
+LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
+    LeftOut.WAITING: ("1 is on its way already.", "{} are on their way already."),
+    LeftOut.NOT_FAILED: ("1 hasn't failed.", "{} haven't failed."),
+    LeftOut.UNDER_WAY: (
+        "1 was delivered later, or is on its way again.",
+        "{} were delivered later, or are on their way again.",
+    ),
+    LeftOut.REPEATED: (
+        "1 is of an event that is replayed for the same webhook already.",
+        "{} are of events that are replayed for the same webhook already.",
+    ),
+    LeftOut.WEBHOOK_OFF: ("1 is for a webhook that is off.", "{} are for webhooks that are off."),
+    LeftOut.WEBHOOK_DELETED: ("1 is for a webhook that was deleted.", "{} are for webhooks that were deleted."),
+    LeftOut.TEST: ("1 is a test. Send a test payload instead.", "{} are tests. Send a test payload instead."),
+    LeftOut.BEYOND: (
+        "1 is more than one replay takes. The oldest go first; replay again for the rest.",
+        "{} are more than one replay takes. The oldest go first; replay again for the rest.",
+    ),
+    LeftOut.NOT_FOUND: (
+        "1 isn't there any more, or you may not see it.",
+        "{} aren't there any more, or you may not see them.",
+    ),
+}
+
+
+def left_out(why: LeftOut, count: int) -> str:
+    """Say how many deliveries a replay leaves out, and why."""
+    return LEFT_OUT[why][count != 1].format(number(count))
+
+
+def replay(found: Progress, voice: Voice) -> Markup:
+    """Say in a sentence how far a replay has come."""
+    view = found.replay
+    of = f"{number(view.total - found.left)} of {number(view.total)}"
+    match view.state:
+        case ReplayState.RUNNING:
+            return Markup("{} deliveries made since {}.").format(of, voice.near(view.created_at))
+        case ReplayState.STOPPED if not view.position:
+            return Markup("Stopped before the first delivery was made.")
+        case ReplayState.STOPPED:
+            return Markup("Stopped after {} deliveries.").format(of)
+        case _ if found.waiting:
+            return Markup("All {} had their turn; {} not finished.").format(
+                _times(view.total, "delivery", "deliveries"),
+                f"{number(found.waiting)} {'is' if found.waiting == 1 else 'are'}",
+            )
+        case _:
+            return Markup("{} of {} delivered.").format(number(found.delivered), number(view.total))
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A state in words: `strong` comes first and is tinted with `tone` (a badge's state, danger, warning or none)."""
@@ -424,5 +485,5 @@ def _waiting(view: WebhookView, word: str) -> Markup:
     return Markup(" {} {}.").format(number(view.waiting), word) if view.waiting else Markup("")
 
 
-def _times(count: int, noun: str) -> str:
-    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
+def _times(count: int, noun: str, several: str = "") -> str:
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {several or noun + 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ PAGES = (
     "/webhooks",
     "/webhooks/new",
     "/log",
+    "/replays",
+    "/replays/new",
     "/events",
     "/catalogue",
     "/catalogue/packs",
@@ -110,6 +113,24 @@ def test_an_event_by_curl_reaches_the_receiver_and_its_retry_is_planned(server: 
     page.locator("tr", has_text="Billing production").get_by_role("link", name="job.created").first.click()
     page.get_by_text("Connection refused").first.wait_for()
     assert page.get_by_role("button", name="Retry now").count() == 1
+
+
+def test_what_is_selected_stays_selected_and_is_replayed(server: Server, page: Any) -> None:
+    page.goto(server.address + "/log?state=delivered&event_type=job.created")
+    box = page.locator("tbody [name=delivery]").first
+    with page.expect_response(lambda answer: "/log/rows" in answer.url):
+        box.check()
+        page.get_by_text("1 selected").wait_for()
+    assert box.is_checked(), "a poll took the choice away"
+    page.get_by_role("link", name=re.compile(r"Choose all [0-9]+ that match")).wait_for()
+
+    page.get_by_role("button", name="Replay selected").click()
+    page.get_by_label("Only those still failed").check()
+    page.get_by_role("heading", name="Nothing to replay").wait_for()
+    page.get_by_label("Only those still failed").uncheck()
+    page.get_by_role("button", name="Replay 1 delivery").click()
+
+    page.get_by_text("1 of 1 delivered.").wait_for()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

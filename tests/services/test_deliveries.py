@@ -11,7 +11,7 @@ from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState, Reason
 from app.database import read
 from app.errors import Conflict, Invalid, NotFound, Refused
-from app.models import AuditEntry, Delivery
+from app.models import AuditEntry
 from app.services import deliveries, events, explain, tests, webhooks
 from app.services import log as history
 from app.services.events import EventQuery
@@ -306,26 +306,6 @@ def test_support_reads_but_may_not_act(log, owner, make_member):
         with pytest.raises(Refused):
             act(support, row.id)
     assert not support.may(Permission.PAYLOADS)
-
-
-def test_replaying_several_makes_one_delivery_each(log, owner):
-    rows = history.page(owner, LogQuery(test="exclude")).rows
-
-    assert deliveries.replay_all(owner, [row.id for row in rows]) == 4
-
-    with read() as session:
-        made = session.scalars(select(Delivery).where(Delivery.kind == DeliveryKind.REPLAY).order_by(Delivery.id)).all()
-        assert [row.event_id for row in made] == sorted(row.event_id for row in made)
-        assert len(made) == 4
-
-
-def test_replaying_several_makes_none_when_one_of_them_is_not_ours(log, owner):
-    row = history.page(owner, LogQuery()).rows[0]
-
-    with pytest.raises(NotFound):
-        deliveries.replay_all(owner, [row.id, "dlv_unknown"])
-
-    assert history.count(owner, LogQuery()) == len(ALL)
 
 
 def test_an_event_can_be_sent_to_a_webhook_that_didnt_get_it(log, owner, deliver, receiver):

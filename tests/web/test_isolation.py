@@ -13,7 +13,7 @@ from app import clock as app_clock
 from app import ids
 from app.database import read, write
 from app.extensions import db
-from app.models import Notification, Webhook
+from app.models import Notification, Replay, ReplayState, Webhook
 from app.services import api_keys, companies, inboxes, log, saved_views
 from app.services.log import LogQuery
 from tests.api.conftest import Api
@@ -51,6 +51,7 @@ class Things:
     inbox: str
     request: str
     notice: str
+    replay: str
     member: str
     key: str
     email: str
@@ -67,6 +68,8 @@ class Things:
             return "1"  # the first attempt
         if argument in ("unit", "company"):
             return self.unit if argument == "unit" else self.company
+        if endpoint == "api_replays.send_missed":
+            return self.webhook
         if argument == "external_id":
             return self.company
         return {
@@ -75,6 +78,8 @@ class Things:
             "events": self.event,
             "inboxes": self.inbox,
             "notifications": self.notice,
+            "replays": self.replay,
+            "missed": self.webhook,
             "members": self.member,
             "keys": self.key,
             "event_types": self.event_type,
@@ -105,6 +110,19 @@ def make_things(app: Flask, make_member: Any, make_unit: Any, publish: Any, make
             session.add(notice)
             session.flush()
             notice_id = notice.public_id
+            replay_id = ids.new_id("rpl")
+            kept = {"filter": {}, "rate": 1.0, "state": ReplayState.RUNNING, "total": 1, "position": 0}
+            moments = {"next_at": 1 << 50, "created_at": app_clock.now()}
+            session.add(
+                Replay(
+                    public_id=replay_id,
+                    organization_id=row.organization_id,
+                    made_by=mark,
+                    why=mark,
+                    **kept,
+                    **moments,
+                )
+            )
         other = make_member(f"{mark}-mate", role="Developer", of=organization)
         return Things(
             webhook=webhook.id,
@@ -113,6 +131,7 @@ def make_things(app: Flask, make_member: Any, make_unit: Any, publish: Any, make
             inbox=inbox.id,
             request=inboxes.requests(admin, inbox.id).items[0].id,
             notice=notice_id,
+            replay=replay_id,
             member=other.id,
             key=api_keys.create(admin, f"{mark} key", ["events:read"]).view.id,
             email=other.user.email,
@@ -250,8 +269,8 @@ def nested_looks(own: Things, theirs: Things) -> list[str]:
         f"/webhooks/new?copy={theirs.webhook}",
         f"/webhooks/new?from={theirs.webhook}",
         f"/events/{own.event}/send?webhook={theirs.webhook}",
-        f"/log/replay?delivery={theirs.delivery}",
-        f"/log/replay?delivery={own.delivery}&delivery={theirs.delivery}",
+        f"/replays/new?delivery={theirs.delivery}",
+        f"/replays/new?delivery={own.delivery}&delivery={theirs.delivery}",
         f"/events?unit={theirs.unit}",
         f"/events?event_type={theirs.event_type}",
         f"/events?q={theirs.event}",
@@ -319,8 +338,8 @@ def test_no_form_of_ones_own_takes_a_foreign_thing(
         (f"/webhooks/{own.webhook}/test", {"what": "type", "event_type": theirs.event_type}),
         (f"/events/{own.event}/send", {"webhook": theirs.webhook}),
         (f"/events/{theirs.event}/send", {"webhook": own.webhook}),
-        ("/log/replay", {"delivery": theirs.delivery}),
-        ("/log/replay", {"delivery": [own.delivery, theirs.delivery]}),
+        ("/replays/new", {"delivery": theirs.delivery, "boxes": "1"}),
+        ("/replays/new", {"webhook": theirs.webhook, "boxes": "1"}),
         ("/start/answer", {"inbox": theirs.inbox, "answer": "500", "sent": own.delivery}),
         (f"/members/{own.member}/remove", {"heir": theirs.member}),
         (f"/members/{own.member}", {"role": "Support", "units": theirs.unit_id, "sure": "1"}),

@@ -12,6 +12,9 @@ from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Re
 State = Literal["pending", "sending", "delivered", "failed", "canceled", "skipped", "queued", "retrying", "paused"]
 
 
+TESTS = {"true": "only", "false": "exclude"}
+
+
 class Delivery(Shown):
     """One event for one webhook."""
 
@@ -96,6 +99,15 @@ class Attempts(Shown):
     next: str | None
 
 
+def check_responses(values: list[str] | None) -> list[str] | None:
+    """Refuse what is neither a status nor a class of them, nor none; for pydantic."""
+    for value in values or ():
+        is_status = value.isascii() and value.isdigit() and len(value) == 3 and value[0] != "0"
+        if not is_status and value not in {"1xx", "2xx", "3xx", "4xx", "5xx", "none"}:
+            raise ValueError(f"{value[:20]} is no status. Write 2xx for a class, 404 for one, or none.")
+    return values
+
+
 class ById(Query):
     """The id in the path."""
 
@@ -127,14 +139,7 @@ class LogQuery(Listed):
     q: str | None = Field(None, max_length=200, description="A full id, a type's beginning, a URL's part, an error.")
     sort: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
 
-    @field_validator("response")
-    @classmethod
-    def _is_response(cls, values: list[str] | None) -> list[str] | None:
-        for value in values or ():
-            is_status = value.isascii() and value.isdigit() and len(value) == 3 and value[0] != "0"
-            if not is_status and value not in {"1xx", "2xx", "3xx", "4xx", "5xx", "none"}:
-                raise ValueError(f"{value[:20]} is no status. Write 2xx for a class, 404 for one, or none.")
-        return values
+    check_response = field_validator("response")(check_responses)
 
 
 class Replay(Body):

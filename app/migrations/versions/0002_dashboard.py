@@ -77,6 +77,7 @@ def _tables() -> None:
         sa.Column("state", STATES, nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger()),
     )
