@@ -336,5 +336,30 @@ def test_copying_works_on_plain_http_and_zones_change_without_a_reload(
     tab.context.close()
 
 
+def test_axe_finds_nothing_on_the_pages_of_one_thing(server: Server, page: Any, key: str, webhook: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    delivery = publish(server, key, webhook)
+    event = call(server, key, f"/deliveries/{delivery}")["event"]
+    found = []
+    for path in (
+        f"/deliveries/{delivery}/attempts/1",
+        f"/webhooks/{webhook}/why?event={event}",
+        f"/webhooks/{webhook}/why?event=no.type",
+        "/log?q=nothing&inside=1",
+        "/events?q=nothing",
+    ):
+        page.goto(server.address + path)
+        page.locator("h1").wait_for()
+        violations = Axe().run(page).response["violations"]
+        found += [(path, violation["id"], violation["nodes"][0]["html"][:120]) for violation in violations]
+        page.set_viewport_size({"width": 320, "height": 800})
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append((path, "wider than 320 px", ""))
+        page.set_viewport_size({"width": 1280, "height": 900})
+
+    assert found == []
+
+
 def test_the_browser_complained_about_nothing(complaints: Complaints) -> None:
     assert complaints == []
