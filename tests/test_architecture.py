@@ -202,6 +202,7 @@ RULES = {
             (
                 *(f"delivery/{name}.py" for name in ("engine", "sender", "transfer", "resolver")),
                 "disk.py",
+                "services/inside.py",
                 "services/system.py",
                 "scheduler.py",
                 "cli/serve.py",

@@ -17,7 +17,7 @@ calls = Calls("deliveries", "Deliveries")
 
 @calls.call("GET", "/deliveries", Scope.DELIVERIES_READ, name="listDeliveries", answers={200: schemas.Deliveries})
 def index(query: schemas.LogQuery) -> Response:
-    """List deliveries, newest first."""
+    """List deliveries, newest first unless asked otherwise."""
     page = log.page(actor(), _asked(query))
     return bodies.answer({"items": [serialize.delivery(row) for row in page.rows], "next": page.older})
 
@@ -33,6 +33,12 @@ def _asked(query: schemas.LogQuery) -> log.LogQuery:
         from_at=query.from_at,
         to_at=query.to_at,
         test=schemas.TESTS.get(query.test, query.test),
+        kind=tuple(query.kind or ()),
+        unit=tuple(query.unit or ()),
+        attempts=query.attempts,
+        slow=query.slow,
+        q=query.q,
+        oldest_first=query.sort == "oldest",
         cursor=query.cursor,
         limit=query.limit,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from sqlalchemy.orm import joinedload, selectinload
 
 from app import clock, crypto, ids
 from app.core import diff
@@ -21,7 +22,7 @@ from app.delivery.directory import surroundings_of
 from app.delivery.loading import Loaded
 from app.delivery.settings import DeliverySettings, settle
 from app.errors import Invalid, NotFound, Problem
-from app.models import Event, Organization, SigningSecret, Webhook
+from app.models import Event, Membership, Organization, SigningSecret, Webhook
 from app.services import drafts, event_types, routing
 from app.services.events import may_see
 from app.services.scope import Actor, for_org
@@ -61,7 +62,7 @@ def preview(
     now = clock.now()
     with read() as session:
         session.autoflush = False  # the row below is never stored
-        stored = for_org(session, actor, Webhook).one(webhook) if webhook else None
+        stored = for_org(session, actor, Webhook).one(webhook, *_WHOLE) if webhook else None
         row = _row(session, actor, given, stored, now)
         organization = session.get_one(Organization, actor.organization_id)
         kept = settle(row, organization.public_id)
@@ -71,6 +72,16 @@ def preview(
         target = routing.target_of(row)
         session.rollback()
     return _built(kept, sample, _reason(sample, target), now)
+
+
+_WHOLE = (
+    selectinload(Webhook.patterns),
+    selectinload(Webhook.units),
+    selectinload(Webhook.secrets),
+    joinedload(Webhook.owner).options(
+        joinedload(Membership.user), joinedload(Membership.role), selectinload(Membership.units)
+    ),
+)
 
 
 def _row(session: Session, actor: Actor, given: Mapping[str, Any], stored: Webhook | None, now: int) -> Webhook:

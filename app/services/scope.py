@@ -13,6 +13,7 @@ from app.extensions import Model
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+    from sqlalchemy.sql.base import ExecutableOption
 
 Row = TypeVar("Row", bound=Model)
 
@@ -78,9 +79,13 @@ class OrganizationRows(Generic[Row]):
             query = query.where(self._table.deleted_at.is_(None))
         return query
 
-    def one(self, public_id: str) -> Row:
-        """Return the row with this id. Raises `NotFound`, also for one of another organization."""
-        row: Row | None = self._session.scalar(self.query().where(self._table.public_id == public_id))
+    def one(self, public_id: str, *loaded_with: ExecutableOption) -> Row:
+        """Return the row with this id. Raises `NotFound`, also for one of another organization.
+
+        `loaded_with` says which rows beside it are loaded at once.
+        """
+        query = self.query().where(self._table.public_id == public_id).options(*loaded_with)
+        row: Row | None = self._session.scalar(query)
         if row is None:
             raise NotFound
         return row

@@ -325,7 +325,7 @@ def find(actor: Actor, public_id: str) -> WebhookView:
     """Return one webhook, with how many deliveries wait for it."""
     actor.require(Permission.WEBHOOKS)
     with read() as session:
-        webhook = for_org(session, actor, Webhook).one(public_id)
+        webhook = for_org(session, actor, Webhook).one(public_id, *everything())
         return view_of(webhook, waiting=queue.count_pending(session, webhook.id))
 
 

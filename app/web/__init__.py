@@ -92,7 +92,7 @@ def register(app: Flask, settings: Settings) -> None:
     filters.register(app.jinja_env, lambda: viewer().zone, lambda: clock.now())
     app.jinja_env.globals.update(csp_nonce=csp_nonce, can=can, asset=asset, version=__version__)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.context_processor(_context)
+    app.context_processor(_context_once)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
 
@@ -151,6 +151,14 @@ def _asset_hash(name: str) -> str:
 def asset(name: str) -> str:
     """The address of a static file, with its hash, so that it can be kept for ever."""
     return url_for("static", filename=name, v=_asset_hash(name))
+
+
+def _context_once() -> dict[str, Any]:
+    """What every template is given; asked for once, though a page may be made from several."""
+    if "frame" not in g:
+        g.frame = _context()
+    frame: dict[str, Any] = g.frame
+    return frame
 
 
 def _context() -> dict[str, Any]:

@@ -18,13 +18,14 @@ from app.web import (
     missed,
     notifications,
     replays,
+    saved_views,
     search,
     settings,
     setup,
     sign_in,
     start,
     system,
-    webhook_editor,
+    webhook_why,
 )
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ PAGES: tuple[Blueprint, ...] = (
     sign_in.bp,
     start.bp,
     search.bp,
-    webhook_editor.bp,
+    webhook_why.bp,  # of webhooks, as webhook_editor.bp
     missed.bp,
     deliveries.bp,
+    saved_views.bp,
     replays.bp,
     events.bp,
     event_types.bp,

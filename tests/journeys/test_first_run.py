@@ -22,6 +22,7 @@ PAGES = (
     "/webhooks",
     "/webhooks/new",
     "/log",
+    "/log/views/new?state=failed",
     "/replays",
     "/replays/new",
     "/events",

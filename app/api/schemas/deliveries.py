@@ -132,6 +132,12 @@ class LogQuery(Listed):
     test: Literal["all", "exclude", "only", "true", "false"] = Field(
         "all", description="Tests too; without them (also false); or they alone (also true)."
     )
+    kind: list[str] | None = Field(None, max_length=100, description="Of event types, as the catalogue names it.")
+    unit: list[str] | None = Field(None, max_length=100, description="External ids of business units.")
+    attempts: int | None = Field(None, ge=0, le=9_999, description="At least so many.")
+    slow: bool = Field(default=False, description="Those of which an attempt took 5 s or longer.")
+    q: str | None = Field(None, max_length=200, description="A full id, a type's beginning, a URL's part, an error.")
+    sort: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
 
     check_response = field_validator("response")(check_responses)
 
