@@ -125,7 +125,7 @@ class TestAutoOff:
     ):
         receiver.answers(500)
         hook = make_webhook(url=receiver.url, preset="github")
-        self.fail_for(5, hook, publish, deliver, clock)
+        self.fail_for(5, hook, publish, deliver, clock, every_hours=4)
 
         assert health.review(clock.now + 1) == [hook.row_id]
 
