@@ -12,7 +12,8 @@ from app.core import cursors
 from app.core.access import Permission
 from app.database import read
 from app.errors import Invalid, Problem
-from app.models import AuditEntry
+from app.models import AuditEntry, Membership
+from app.services.scope import Actor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-    from app.services.scope import Actor
+    from app.models import User
 
 MOST_LISTED = 200
 
@@ -54,6 +55,13 @@ def record(
             changes={field: list(pair) for field, pair in (changes or {}).items()},
         )
     )
+
+
+def record_own(session: Session, user: User, action: str, address: str | None) -> None:
+    """Put on record what a user did to their own account, in each of their organizations."""
+    for membership in session.scalars(select(Membership).where(Membership.user_id == user.id)):
+        actor = Actor(membership.organization_id, user.name, frozenset(), public_id=user.public_id, address=address)
+        record(session, actor, action, user)
 
 
 # --- reading it

@@ -8,7 +8,8 @@ from app.core.states import DeliveryState
 from app.database import read, write
 from app.delivery.installed import installed
 from app.faults import fault
-from app.models import Delivery, Event, InboxRequest, Organization
+from app.models import BrowserSession, Delivery, Event, InboxRequest, Organization
+from app.services import browser_sessions
 
 DAY_MS = 86_400_000
 INBOX_MS = DAY_MS
@@ -17,7 +18,9 @@ KEPT_SHORT = (DeliveryState.DELIVERED, DeliveryState.CANCELED, DeliveryState.SKI
 
 
 def prune(now: int) -> int:
-    """Delete finished deliveries, then events that have none left, then old inbox requests; return how many rows.
+    """Delete finished deliveries, then events that have none left, then old inbox requests and sign-ins.
+
+    Returns how many rows.
 
     A delivery that is not finished is never deleted, nor is its event.
     """
@@ -26,6 +29,7 @@ def prune(now: int) -> int:
     with read() as session:
         organizations = session.scalars(select(Organization.id)).all()
     deleted = _in_slices(InboxRequest, InboxRequest.received_at < now - INBOX_MS)
+    deleted += _in_slices(BrowserSession, BrowserSession.created_at < now - browser_sessions.KEPT_MS)
     for organization in organizations:
         mine = Delivery.organization_id == organization
         deleted += _in_slices(Delivery, mine, Delivery.created_at < short, Delivery.state.in_(KEPT_SHORT))
@@ -35,7 +39,7 @@ def prune(now: int) -> int:
     return deleted
 
 
-def _in_slices(table: type[Delivery | Event | InboxRequest], *where: ColumnElement[bool]) -> int:
+def _in_slices(table: type[BrowserSession | Delivery | Event | InboxRequest], *where: ColumnElement[bool]) -> int:
     deleted = 0
     while True:
         with write() as session:

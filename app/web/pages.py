@@ -22,6 +22,7 @@ from app.web import (
     sign_in,
     start,
     system,
+    two_factor,
     webhook_editor,
 )
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 PAGES: tuple[Blueprint, ...] = (
     account.bp,
+    two_factor.bp,
     setup.bp,
     sign_in.bp,
     start.bp,

@@ -18,7 +18,7 @@ APP = Path(audit.__file__).parents[1]
 
 def actions_in_the_code():
     """Every action that the code puts on record."""
-    call = re.compile(r"record\([^()]*?((?:\"[a-z_]+\.[a-z_]+\"[^\",]*?)+)[,)]", re.DOTALL)
+    call = re.compile(r"record(?:_own)?\([^()]*?((?:\"[a-z_]+\.[a-z_]+\"[^\",]*?)+)[,)]", re.DOTALL)
     found = (call.findall(file.read_text(encoding="utf-8")) for file in APP.rglob("*.py"))
     return {action for each in found for text in each for action in re.findall(r'"([a-z_]+\.[a-z_]+)"', text)}
 
