@@ -163,7 +163,7 @@ def _context() -> dict[str, Any]:
     attention, notice = 0, None
     if actor is not None and actor.may(Permission.WEBHOOKS):
         attention = webhooks.count_needing_attention(actor)
-        notice = None if is_fragment() else notifications.newest(actor)
+        notice = None if is_fragment() else notifications.gravest(actor)
     return {"viewer": shown, "attention": attention, "notice": notice, "now_at": clock.now(), "section": ""}
 
 

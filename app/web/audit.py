@@ -40,6 +40,7 @@ ACTIONS = {
     "member.changed": "Changed member",
     "member.deactivated": "Kept from signing in",
     "member.removed": "Removed member",
+    "organization.alerts_changed": "Changed notifications",
     "organization.created": "Created organization",
     "organization.renamed": "Renamed organization",
     "user.password_changed": "Changed password",

@@ -14,6 +14,7 @@ from app.web import (
     event_types,
     events,
     inboxes,
+    mail,
     members,
     notifications,
     search,
@@ -49,4 +50,5 @@ PAGES: tuple[Blueprint, ...] = (
     notifications.bp,
     settings.bp,
     system.bp,
+    mail.bp,
 )

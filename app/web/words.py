@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from app.core.causes import TURNED_OFF
 from app.core.causes import hint as hint
 from app.core.causes import status_line as status_line
 from app.core.health import AUTO_OFF_AFTER_MS
-from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.core.states import PROBE, DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.web.filters import duration, iso, moment, number, time_element
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ def reason(why: Reason, **facts: object) -> Markup:
 
 def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None) -> Markup:
     """Say in a sentence where a delivery stands. `last` is the line of its latest attempt."""
+    if row.detail == PROBE:
+        return Markup("A probe: is the receiver well again? ") + delivery(replace(row, detail=None), voice, last=last)
     tries = row.attempt_count - row.interruptions
     of = f"{tries} of {row.attempts_allowed}"
     cause = last or response(row.last_status, row.last_error)
@@ -328,9 +330,17 @@ def _off(view: WebhookView, voice: Voice, missed: int | None) -> Sentence:
     because = TURNED_OFF.get(view.off_reason) if view.off_reason is not None else None
     if because is not None:
         since = Markup(" {} since then.").format(_times(missed, "event")) if missed is not None else Markup("")
-        return Sentence("danger", Markup("Turned off on {}:").format(on), Markup(" {}.").format(because) + since)
+        rest = Markup(" {}.").format(because) + since + _probe(view, voice)
+        return Sentence("danger", Markup("Turned off on {}:").format(on), rest)
     strong = Markup("Turned off by {} on {}.").format(view.switched_by or "a member", on)
     return Sentence("", strong, Markup(" New events aren't queued."))
+
+
+def _probe(view: WebhookView, voice: Voice) -> Markup:
+    """Say when a webhook that went off by itself is tried again."""
+    if view.probe_at is None:
+        return Markup("")
+    return Markup(" Next probe {}.").format(voice.when(view.probe_at, "dm"))
 
 
 def _waiting(view: WebhookView, word: str) -> Markup:
