@@ -90,7 +90,7 @@ def parse(url: str) -> Server:
 
 def parse_sender(text: str) -> str:
     """Check a sender: `postroom@acme.com`, or `Acme <postroom@acme.com>`. Raises `ValueError`."""
-    name, address = parseaddr(text, strict=True)
+    name, address = parseaddr(text)
     try:
         return str(Address(name, addr_spec=address)) if "@" in address and text.isprintable() else _no_sender()
     except (ValueError, MessageError):
@@ -183,11 +183,11 @@ def _words(error: Exception, server: Server) -> str:
             return _told(f"{place} refused every recipient", code, answer, server)
         case smtplib.SMTPResponseException():
             return _told(f"{place} refused the mail", error.smtp_code, error.smtp_error, server)
-        case smtplib.SMTPServerDisconnected():
+        case smtplib.SMTPServerDisconnected() if "timed out" not in str(error):
             return f"{place} closed the connection. Port 465 wants smtps://."
         case smtplib.SMTPNotSupportedError():
             return f"{place} doesn't offer what is needed: {error}."
-        case TimeoutError():
+        case TimeoutError() | smtplib.SMTPServerDisconnected():
             return f"{place} didn't answer within {TIMEOUT_S:.0f} s."
         case ConnectionRefusedError():
             return f"{place} refused the connection. Is the port right?"

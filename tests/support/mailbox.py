@@ -69,6 +69,10 @@ class _Dialogue(socketserver.StreamRequestHandler):
                 case _:
                     self.say("250 ok")
 
+    def finish(self) -> None:
+        super().finish()
+        self.request.close()  # the one TLS is spoken over isn't the one that came in
+
     def say(self, *lines: str) -> None:
         self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
 
@@ -107,6 +111,9 @@ class Mailbox(socketserver.ThreadingTCPServer):
         """Keep a mail."""
         mail = cast(EmailMessage, email.message_from_bytes(data, policy=email.policy.SMTP))
         self.mails.append(Taken(sender, to, mail))
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that leaves is no news."""
 
     def __exit__(self, *error: object) -> None:
         self.shutdown()
