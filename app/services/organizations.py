@@ -76,19 +76,6 @@ def create(session: Session, name: str, now: int) -> Organization:
     return organization
 
 
-def rename(actor: Actor, name: str) -> None:
-    """Give the actor's organization another name. Raises `Invalid`."""
-    actor.require(Permission.SETTINGS)
-    name = name.strip()
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise Invalid([Problem("name", f"Give the organization a name of 1 to {LONGEST_NAME} characters.")])
-    with write() as session:
-        organization = session.get_one(Organization, actor.organization_id)
-        before, organization.name = organization.name, name
-        if before != name:
-            audit.record(session, actor, "organization.renamed", organization, {"name": (before, name)})
-
-
 # --- the first admin
 
 
