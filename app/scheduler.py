@@ -12,7 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from app import clock, database, logs
 from app.database import StorageBroken, is_sqlite
 from app.delivery import bell, health, queue, settings
-from app.services import retention, system
+from app.services import growth, retention, system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,7 @@ class Clockwork:
             ("webhook health", self._review_health, 60),
             ("checkpoint", lambda: database.checkpoint(larger_than=64 * 2**20), 5),
             ("retention", lambda: retention.prune(clock.now()), 600),
+            ("size", lambda: growth.note(clock.now()), 600),
             ("clock", self._watch_clock, 10),
         ]
 

@@ -85,6 +85,14 @@ def find(actor: Actor, public_id: str) -> MemberView:
         return _shown(session, _one(session, actor, public_id))
 
 
+def who_lets_in(actor: Actor) -> list[str]:
+    """Return the names of two members who can give the actor access; any member may know them."""
+    with read() as session:
+        rows = session.scalars(_members(session, actor).order_by(Membership.id)).all()
+        found = [row.user.name for row in rows if Permission.MEMBERS in row.permissions and row.user.password_hash]
+    return found[:2]
+
+
 def _members(session: Session, actor: Actor) -> Any:
     return (
         for_org(session, actor, Membership)

@@ -13,6 +13,7 @@ from app.errors import Invalid, Problem
 from app.services import audit
 from app.services.audit import AuditQuery
 from app.web import audit_exports, needs
+from app.web.carrying import with_query
 from app.web.filters import zone_named
 from app.web.log_filters import as_input
 from app.web.permissions import short
@@ -146,4 +147,4 @@ def _chips(given: dict[str, str]) -> Iterator[tuple[str, str, str]]:
 def _address(given: dict[str, str], kind: str = "") -> str:
     asked = {name: value for name, value in given.items() if value}
     address = url_for("audit.export", kind=kind) if kind else url_for("audit.index")
-    return f"{address}?{urlencode(asked)}" if asked else address
+    return with_query(address, urlencode(asked)) if asked else address

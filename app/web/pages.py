@@ -14,6 +14,7 @@ from app.web import (
     event_types,
     events,
     inboxes,
+    installation,
     members,
     notifications,
     roles,
@@ -51,4 +52,5 @@ PAGES: tuple[Blueprint, ...] = (
     notifications.bp,
     settings.bp,
     system.bp,
+    installation.bp,
 )
