@@ -12,7 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from app import clock, database, logs
 from app.database import StorageBroken, is_sqlite
 from app.delivery import bell, health, queue, settings
-from app.services import password_resets, probes, retention, system, telling
+from app.services import growth, password_resets, probes, retention, system, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,7 @@ class Clockwork:
             ("probes", lambda: probes.send_due(clock.now()), 60),
             ("checkpoint", lambda: database.checkpoint(larger_than=64 * 2**20), 5),
             ("retention", lambda: retention.prune(clock.now()), 600),
+            ("size", lambda: growth.note(clock.now()), 600),
             ("clock", self._watch_clock, 10),
         ]
 

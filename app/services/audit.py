@@ -83,11 +83,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which entries are asked for. `object` is a public id or the name as it was."""
+    """Which entries are asked for. `object` is a public id or the name as it was; from `since`, before `until`."""
 
     actor: str | None = None
     action: str | None = None
     object: str | None = None
+    since: int | None = None
+    until: int | None = None
     cursor: str | None = None
 
 
@@ -138,6 +140,10 @@ def _matching(actor: Actor, asked: AuditQuery) -> Select[AuditEntry]:
         query = query.where(AuditEntry.action == asked.action)
     if asked.object:
         query = query.where((AuditEntry.object_id == asked.object) | (AuditEntry.object_name == asked.object))
+    if asked.since is not None:
+        query = query.where(AuditEntry.at >= asked.since)
+    if asked.until is not None:
+        query = query.where(AuditEntry.at < asked.until)
     if asked.cursor:
         query = query.where(tuple_(AuditEntry.at, AuditEntry.id) < _place(asked.cursor))
     return query

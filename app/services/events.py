@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PRODUCER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_LISTED = 250
+LARGEST_EVENT = 256 * 1024  # bytes of the request
 
 
 @dataclass(frozen=True, slots=True)

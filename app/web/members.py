@@ -8,8 +8,9 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from app.core.access import Permission
 from app.errors import Conflict, Invalid, Throttled, Unavailable
-from app.services import business_units, invitations, mails, members
+from app.services import business_units, invitations, mails, members, roles
 from app.web import needs, public
+from app.web.permissions import role_words
 from app.web.viewer import actor, begin_session
 
 if TYPE_CHECKING:
@@ -22,19 +23,36 @@ if TYPE_CHECKING:
 
 bp = Blueprint("members", __name__)
 
-ROLE_WORDS = {
-    "Admin": "All of the organization; sees every event.",
-    "Developer": "Webhooks, Log History, bodies and the catalogue.",
-    "Support": "Reads Log History and events.",
-    "Member": "Nothing until given.",
-}
+PER_PAGE = 100
 
 
 @bp.get("/members")
 @needs(Permission.MEMBERS)
 def index() -> str:
-    """The list."""
-    return render_template("members/index.html", section="members", members=members.list_all(actor()))
+    """The list, or those who are searched for."""
+    asked = {name: request.args.get(name, "").strip() for name in ("q", "role")}
+    found = members.list_all(actor(), q=asked["q"], role=asked["role"])
+    page = _page_number(request.args.get("page", ""), -(-len(found) // PER_PAGE))
+    begin = (page - 1) * PER_PAGE
+    return render_template(
+        "members/index.html",
+        section="members",
+        members=found[begin : begin + PER_PAGE],
+        total=len(found),
+        asked=asked,
+        roles=[(role.name, role.name) for role in roles.list_all(actor())],
+        newer=_list_address(asked, page - 1) if page > 1 else "",
+        older=_list_address(asked, page + 1) if begin + PER_PAGE < len(found) else "",
+    )
+
+
+def _page_number(text: str, last: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    return max(1, min(number, last))
+
+
+def _list_address(asked: Mapping[str, str], page: int) -> str:
+    return url_for("members.index", q=asked["q"] or None, role=asked["role"] or None, page=page)
 
 
 @bp.get("/members/new")
@@ -113,7 +131,7 @@ def save(public_id: str) -> Response | str | tuple[str, int]:
 
 def _lost(member: MemberView, role: str, units: list[str]) -> list[str]:
     """The business units whose events the member's webhooks would no longer get."""
-    sees_all = {each.name: each.sees_everything for each in members.list_roles(actor())}
+    sees_all = {each.name: each.sees_everything for each in roles.list_all(actor())}
     if not member.webhooks or sees_all.get(role, False):
         return []
     all_units = [(unit.public_id, unit.name) for unit in business_units.list_all(actor())]
@@ -177,7 +195,7 @@ def _refused_leaving(act: str, public_id: str, error: Invalid | Conflict) -> tup
 def _leaving_page(act: str, public_id: str, error: str = "") -> str:
     """The question before `act`: remove or deactivate."""
     member = members.find(actor(), public_id)
-    may_own = {role.name for role in members.list_roles(actor()) if Permission.WEBHOOKS in role.permissions}
+    may_own = {role.name for role in roles.list_all(actor()) if Permission.WEBHOOKS in role.permissions}
     heirs = [
         (each.id, each.name) for each in members.list_all(actor()) if each.role in may_own and each.id != member.id
     ]
@@ -214,8 +232,8 @@ def _new(given: Mapping[str, Any], errors: Mapping[str, str]) -> str:
 
 def _offered() -> dict[str, Any]:
     """The roles and units to choose from."""
-    roles = [(role.name, role.name, ROLE_WORDS.get(role.name, "")) for role in members.list_roles(actor())]
-    return {"roles": roles, "units": [(unit.public_id, unit.name) for unit in business_units.list_all(actor())]}
+    offered = [(role.name, role.name, role_words(role)) for role in roles.list_all(actor())]
+    return {"roles": offered, "units": [(unit.public_id, unit.name) for unit in business_units.list_all(actor())]}
 
 
 # --- behind the link

@@ -33,6 +33,8 @@ class Viewer:
     initials: str
     zone: str
     theme: str
+    organization: str | None
+    """Its id; None for who is in one alone."""
     organization_name: str
     organizations: tuple[Place, ...]
     is_operator: bool
@@ -110,7 +112,8 @@ def actor() -> Actor:
 
 
 def _find_actor() -> Actor | None:
-    asked = request.args.get("org") or session.get("organization")
+    named = request.args.get("org")
+    asked = named or session.get("organization")
     with read() as db_session:
         query = (
             select(Membership)
@@ -128,6 +131,8 @@ def _find_actor() -> Actor | None:
         if not memberships:
             return None
         chosen = next((m for m in memberships if m.organization.public_id == asked), memberships[0])
+        g.is_foreign = named is not None and chosen.organization.public_id != named
+        g.org = chosen.organization.public_id if len(memberships) > 1 else None
         g.places = tuple(Place(m.organization.public_id, m.organization.name) for m in memberships)
         g.organization_name = chosen.organization.name
         found = Actor(
@@ -145,6 +150,18 @@ def _find_actor() -> Actor | None:
     return found
 
 
+def named_organization() -> str | None:
+    """The organization that every address names, for somebody in several; None for who is in one."""
+    found: str | None = g.get("org")
+    return found
+
+
+def names_a_foreign_organization() -> bool:
+    """Whether the request is for an organization that the viewer doesn't belong to."""
+    load_actor()
+    return bool(g.get("is_foreign"))
+
+
 def viewer() -> Viewer:
     """Return what templates may know of whoever is looking; of nobody, their cookies alone."""
     is_somebody = load_actor() is not None
@@ -152,13 +169,14 @@ def viewer() -> Viewer:
     asked = request.cookies.get("zone") or (current_user.zone if is_somebody else None) or "UTC"
     zone = asked if zone_named(asked) is not None else "UTC"
     if not is_somebody:
-        return Viewer("", "", "", zone, theme, "", (), is_operator=False)
+        return Viewer("", "", "", zone, theme, None, "", (), is_operator=False)
     return Viewer(
         name=current_user.name,
         email=current_user.email,
         initials=current_user.initials,
         zone=zone,
         theme=theme if theme in ("light", "dark") else "system",
+        organization=g.org,
         organization_name=g.organization_name,
         organizations=g.places,
         is_operator=current_user.is_operator,
