@@ -31,6 +31,11 @@ class Notice:
     others: int = 0  # open notices of other webhooks
 
     @property
+    def gist(self) -> str:
+        """The first sentence of its body."""
+        return f"{self.body.partition('. ')[0].rstrip('.')}."
+
+    @property
     def level(self) -> str:
         """How much it matters: danger, warning or note."""
         return LEVELS[self.cause]

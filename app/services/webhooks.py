@@ -319,14 +319,14 @@ def list_all(actor: Actor) -> list[WebhookView]:
 def needs_attention(view: WebhookView) -> bool:
     """Whether somebody should look: it failed and went off by itself, or it is failing."""
     went_off = not view.enabled and view.off_reason not in (None, Reason.NEW, Reason.BY_PERSON)
-    return went_off or (view.enabled and view.failing_since is not None and view.failures_in_row > 0)
+    return went_off or (view.enabled and view.failing_since is not None)
 
 
 def count_needing_attention(actor: Actor) -> int:
     """Return how many webhooks somebody should look at, for the navigation: one small query."""
     quiet = (Reason.NEW, Reason.BY_PERSON)
     went_off = ~Webhook.enabled & Webhook.off_reason.not_in(quiet)
-    failing = Webhook.enabled & Lane.failing_since.isnot(None) & (Lane.failures_in_row > 0)
+    failing = Webhook.enabled & Lane.failing_since.isnot(None) & (Lane.failed_attempts > 0)
     query = (
         select(func.count())
         .select_from(Webhook)

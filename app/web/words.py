@@ -304,7 +304,7 @@ def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None) -> Se
         until = Markup("Backing off until {}").format(voice.near(view.shut_until, precision="m"))
         after = Markup(" after {} in a row.").format(_times(view.failures_in_row, "failure"))
         return Sentence("warning", until, after + _waiting(view, "waiting"))
-    if view.failing_since is not None and view.failures_in_row > 0:
+    if view.failing_since is not None:
         return _failing(view, voice)
     if view.last_success_at is None:
         return Sentence("", Markup("On."), Markup(" No event has matched yet."))
