@@ -7,18 +7,18 @@ import threading
 from collections import deque
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask_sqlalchemy.session import Session as FlaskSession
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from app.door import Door
 from app.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from flask_sqlalchemy import SQLAlchemy
     from sqlalchemy.orm import Session
@@ -41,6 +41,13 @@ _mode: ContextVar[str] = ContextVar("mode", default="read")
 
 class StorageBroken(Exception):
     """The database file can't be used any more; the process must end and let a restart recover it."""
+
+
+class Busy(Unavailable):
+    """Other writers of this process took too long; nothing has changed."""
+
+    def __init__(self) -> None:
+        super().__init__("The database is busy. Try again in a moment.")
 
 
 class RoutedSession(FlaskSession):
@@ -110,7 +117,7 @@ def write(patience: float = 10.0) -> Iterator[Session]:
     """Open the one transaction that may change rows; it commits when the block ends.
 
     Does not nest. `patience` is how many seconds to wait for other writers of this process;
-    after that `Unavailable` is raised and nothing has changed.
+    after that `Busy` is raised.
     """
     if _mode.get() == "write":
         raise RuntimeError("write() does not nest")
@@ -118,7 +125,7 @@ def write(patience: float = 10.0) -> Iterator[Session]:
     session.rollback()  # ends the read transaction; what was read is loaded again inside
     queued = is_sqlite()
     if queued and not _writers.acquire(patience):
-        raise Unavailable("The database is busy. Try again in a moment.")
+        raise Busy
     token = _mode.set("write")
     try:
         yield session  # type: ignore[misc]
@@ -144,37 +151,71 @@ def read() -> Iterator[Session]:
             session.rollback()
 
 
-ROWS_AT_ONCE = 100
+@contextmanager
+def hot_write(patience: float = 10.0) -> Iterator[Door]:
+    """Open the same transaction as `write()` for the hot path: without a session, straight through the driver.
 
-
-@lru_cache(1024)
-def _insert_sql(table: str, columns: tuple[str, ...], rows: int) -> str:
-    """An INSERT of several rows for SQLite; of one with named values for PostgreSQL when `rows` is 0."""
-    quoted = ", ".join(f'"{column}"' for column in columns)
-    if rows:
-        values = ", ".join(["({})".format(", ".join("?" * len(columns)))] * rows)
-    else:
-        values = "({})".format(", ".join(f"%({column})s" for column in columns))
-    return f'INSERT INTO "{table}" ({quoted}) VALUES {values}'  # noqa: S608  names from our own tables
-
-
-def insert_many(connection: Connection, table: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows that all have the same keys in the same order, straight through the driver: for the hot path.
-
-    Values go in as they are, so enums are given as their values and JSON as text. On SQLite many rows are one
-    statement: its driver lets go of the interpreter at every step, and under load each step would wait for all
-    other threads.
+    Raises what `write()` raises; errors of the driver come as SQLAlchemy's.
     """
-    if not rows:
-        return
-    columns = tuple(rows[0])
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(_insert_sql(table, columns, 0), list(rows))
-        return
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        some = rows[start : start + ROWS_AT_ONCE]
-        values = tuple([value for row in some for value in row.values()])
-        connection.exec_driver_sql(_insert_sql(table, columns, len(some)), values)
+    if _mode.get() == "write":
+        raise RuntimeError("write() does not nest")
+    queued = is_sqlite()
+    if queued and not _writers.acquire(patience):
+        raise Busy
+    token = _mode.set("write")
+    try:
+        with _at_driver(_db().engine) as (door, raw):
+            if queued:
+                raw.execute("BEGIN IMMEDIATE")
+            yield door
+            door.flush()
+            raw.commit()
+    except BaseException as error:
+        raise_if_fatal(error)
+        raise
+    finally:
+        _mode.reset(token)
+        if queued:
+            _writers.release()
+
+
+@contextmanager
+def hot_read() -> Iterator[Door]:
+    """Open a door that cannot change rows, for the hot path. On SQLite each statement sees a moment of its own."""
+    with _at_driver(_db().engines["read" if is_sqlite() else None]) as (door, _):
+        yield door
+
+
+@contextmanager
+def _at_driver(engine: Engine) -> Iterator[tuple[Door, Any]]:
+    pooled = engine.raw_connection()
+    raw: Any = pooled.driver_connection
+    door = Door(engine, pooled)
+    try:
+        yield door, raw
+    except BaseException as error:
+        broken: Any = engine.dialect.loaded_dbapi.Error
+        if not isinstance(error, broken):
+            raw.rollback()
+            raise
+        is_gone = engine.dialect.is_disconnect(error, raw, None)
+        if is_gone:
+            pooled.invalidate(error)
+        else:
+            raw.rollback()
+        raise DBAPIError.instance(
+            None, None, error, broken, hide_parameters=True, connection_invalidated=is_gone, dialect=engine.dialect
+        ) from error
+    finally:
+        door.close()
+        pooled.close()
+
+
+def door_of(session: Session) -> Door:
+    """Return a door into the transaction of a session that `write()` gave."""
+    session.flush()
+    connection = session.connection()
+    return Door(connection.engine, connection.connection)
 
 
 def raise_if_fatal(error: BaseException) -> None:
@@ -231,7 +272,8 @@ def _prepare_sqlite(engine: Engine, begin: str, more: dict[str, int]) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        if not connection.connection.driver_connection.in_transaction:  # `hot_write` has begun already
+            connection.exec_driver_sql(begin)
 
 
 def stamp(file: Path) -> None:

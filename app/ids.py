@@ -7,9 +7,10 @@ import secrets
 from app import clock
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def new_id(prefix: str) -> str:
     """Return `prefix_` and 26 characters that sort by time, so that a unique index grows at its end."""
     number = (clock.now() << 80) | secrets.randbits(80)
-    return f"{prefix}_" + "".join([_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)])
+    return f"{prefix}_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])

@@ -10,7 +10,7 @@ import time
 
 from app import clock, ids
 from app.core import raw
-from app.database import insert_many, write
+from app.database import hot_write, write
 from app.delivery import queue
 from app.services.events import Posted, publish_batch
 from app.services.routing import table_of
@@ -53,10 +53,9 @@ def _insert(at: Place) -> float:
     events, deliveries = _rows(at)
     began = time.perf_counter()
     for start in range(0, EVENTS, BATCH):
-        with write() as session:
-            connection = session.connection()
-            insert_many(connection, "event", events[start : start + BATCH])
-            insert_many(connection, "delivery", deliveries[start : start + BATCH])
+        with hot_write() as door:
+            door.insert("event", events[start : start + BATCH])
+            door.insert("delivery", deliveries[start : start + BATCH])
     return EVENTS / (time.perf_counter() - began)
 
 

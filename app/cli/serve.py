@@ -178,45 +178,26 @@ class _Process:
         logs.log("stopping; letting requests under way end")
 
     def _serve(self, app: Any, engine: Any) -> None:
-        from waitress import wasyncore
-        from waitress.server import create_server
-
-        settings = self._settings
-        server: Any = create_server(app, **_server_options(settings))
-        self._wake = server.pull_trigger
-        self._announce()
-
-        def turn(seconds: float) -> None:
-            loop: Any = wasyncore.loop
-            loop(timeout=seconds, map=server._map, use_poll=True, count=1)
-
-        while not self._stop.is_set():
-            turn(1.0)
-        self._drain(server, engine, turn)
-
-    def _drain(self, server: Any, engine: Any, turn: Callable[[float], None]) -> None:
-        """Answer what was accepted, publishes with 503; waitress left alone would cut answers short."""
-        from waitress import wasyncore
-
+        from app.cli.server import Server
         from app.services import system
         from app.services.intake import intake
 
+        server = Server(app, self._settings)
+        self._wake = server.wake
+        self._announce()
+        while not self._stop.is_set():
+            server.turn(1.0)
         logs.log("stopping; letting requests under way end")
         system.begin_drain()
-        intake.refuse()
+        intake.refuse()  # publishes get 503 from here on
         if engine is not None:
             engine.stop()
-        wasyncore.dispatcher.close(server)
-        workers = server.task_dispatcher
+        server.refuse()
         while time.monotonic() < self._drained_by and (
-            self._is_answering(server, workers) or (engine is not None and engine.sender.in_flight)
+            server.is_answering or (engine is not None and engine.sender.in_flight)
         ):
-            turn(0.05)
-        workers.shutdown(timeout=1)
-
-    def _is_answering(self, server: Any, workers: Any) -> bool:
-        channels = list(server._map.values())
-        return bool(workers.active_count or workers.queue or any(getattr(c, "total_outbufs_len", 0) for c in channels))
+            server.turn(0.05)  # waitress left alone would cut answers short
+        server.close()
 
     def _announce(self) -> None:
         from app.services import organizations
@@ -238,26 +219,3 @@ class _Process:
         db.session.remove()
         for engine in db.engines.values():
             engine.dispose()
-
-
-def _server_options(settings: Settings) -> dict[str, Any]:
-    from urllib.parse import urlsplit
-
-    options: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "threads": settings.threads,
-        "asyncore_use_poll": True,  # select() ends the loop once a descriptor passes 1,023
-        "ident": "Postroom",
-        "url_prefix": urlsplit(settings.address).path,
-        "max_request_body_size": 9 * 2**20,
-        "clear_untrusted_proxy_headers": True,
-        "connection_limit": 1000,
-    }
-    if settings.trusted_proxy:
-        options |= {
-            "trusted_proxy": settings.trusted_proxy,
-            "trusted_proxy_count": settings.trusted_proxy_count,
-            "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"},
-        }
-    return options

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from app.core import shaping, signing
 from app.core.redaction import masked
 from app.core.shaping import Company, EventFacts
-from app.delivery.queue import Loaded, SentBodyRow
+from app.delivery.queue import SentBodyRow
 from app.delivery.transfer import Request
 from app.version import __version__
 
 if TYPE_CHECKING:
+    from app.delivery.loading import Loaded
     from app.delivery.settings import DeliverySettings
 
 USER_AGENT = f"Postroom/{__version__}"

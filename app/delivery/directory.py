@@ -16,7 +16,7 @@ from app.models import BusinessUnit, Company
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from app.delivery.queue import Loaded
+    from app.delivery.loading import Loaded
     from app.delivery.settings import DeliverySettings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from app.core.outcome import Facts, Result, judge
 from app.core.shaping import EventFacts, ShapeError
 from app.core.states import ErrorClass, Outcome
 from app.database import is_sqlite, is_unavailable
-from app.delivery import build, queue, settings
+from app.delivery import build, loading, queue, settings
 from app.delivery.directory import surroundings_of
 from app.delivery.installed import installed
 from app.delivery.record import Judged, record
@@ -24,7 +25,8 @@ from app.delivery.seats import Host, Seats
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from app.delivery.queue import Claim, Loaded, Sent, SentBodyRow
+    from app.delivery.loading import Loaded, Sent
+    from app.delivery.queue import Claim, SentBodyRow
     from app.delivery.resolver import Answer, Resolver
     from app.delivery.sender import Sender
     from app.delivery.settings import DeliverySettings
@@ -32,7 +34,11 @@ if TYPE_CHECKING:
 
 BATCH = 500
 RESULTS_AT_ONCE = 256
-RIPE_AFTER_S = 0.010
+RIPE_AFTER_S = 0.025
+TAKE_EVERY_S = 0.006
+LONGEST_WATCH_S = 0.05
+WAIT_FOR_NAME_S = 0.005  # or for a token
+WORTH_A_COMMIT = 32
 RIPE_UNDER_LOAD_S = 0.100
 LINGER_S = 1.0
 LEASE_MARGIN_MS = 30_000
@@ -81,12 +87,14 @@ class Engine:
         self._judged: list[Judged] = []
         self._bodies: dict[tuple[int, int], tuple[bytes, SentBodyRow]] = {}
         self._judged_since = 0.0
+        self._recorded_at = 0.0
         self._held_until: dict[int, int] = {}
         self._not_before: dict[int, float] = {}
         self._more = True
         self._stopping = False
         self._interrupting = False
-        self._no_take_before = 0.0
+        self._no_take_before = 0.0  # after trouble of our own
+        self._gathers_until = 0.0
         self._idle_since: float | None = None
 
     # --- what others may call
@@ -94,7 +102,8 @@ class Engine:
     def ring(self) -> None:
         """Look again: something may be due. From any thread."""
         self._more = True
-        self.sender.wake()
+        if time.monotonic() >= self._gathers_until:  # else it looks by itself in a moment
+            self.sender.wake()
 
     def stop(self) -> None:
         """Take nothing new, hand back what has not begun, finish what has. From any thread."""
@@ -133,7 +142,7 @@ class Engine:
         if self._interrupting:
             for key, facts in self.sender.abort():
                 self._collect(key, facts)
-        if self._flights or self._in_hand or self._judged or (self._may_take() and not self._stopping):
+        if self._flights or self._in_hand or self._judged or self._will_take():
             self._idle_since = None
             return False
         if self._stopping or linger_s == 0:
@@ -142,8 +151,15 @@ class Engine:
         self._idle_since = self._idle_since or now
         return now - self._idle_since >= linger_s
 
+    def _will_take(self) -> bool:
+        """Whether to take now, or in the moment that gathering takes."""
+        gathers = self._more and self._no_take_before < self._gathers_until and not self._stopping
+        return self._may_take() or gathers
+
     def _may_take(self) -> bool:
-        if self._stopping or self._in_hand >= BATCH or time.monotonic() < self._no_take_before:
+        if self._stopping or self._in_hand >= BATCH:
+            return False
+        if time.monotonic() < max(self._no_take_before, self._gathers_until):
             return False
         return self._more or (self.next_due_at is not None and self.next_due_at <= clock.now())
 
@@ -160,22 +176,31 @@ class Engine:
 
     def _patience_ms(self) -> int:
         """How long the wire may be watched before something else has to be looked at."""
-        if self._judged:
-            return 0 if self._results_are_ripe() else int(RIPE_AFTER_S * 1000)
         if self._may_take():
             return 0
+        now = time.monotonic()
+        waits = [LONGEST_WATCH_S]
+        if self._judged:
+            waits.append(self._judged_since + self._ripe_after_s() - now)
+        if self._more:
+            waits.append(max(self._no_take_before, self._gathers_until) - now)
         if self._in_hand and not self._flights:
-            return 5  # waiting for a name or a token
-        return 50 if self._flights or self._idle_since is not None else 0
+            waits.append(WAIT_FOR_NAME_S)
+        return max(0, math.ceil(min(waits) * 1000))
 
     def _results_are_ripe(self) -> bool:
-        """Whether to write now: at once when nothing else is to be done, in large batches under load."""
+        """Whether to write now: at once after a pause, in batches while traffic is steady, in large ones under load."""
         if not self._judged:
             return False
-        if len(self._judged) >= RESULTS_AT_ONCE or not (self._flights or self._in_hand):
+        if len(self._judged) >= RESULTS_AT_ONCE:
             return True
-        waited = time.monotonic() - self._judged_since
-        return waited >= (RIPE_UNDER_LOAD_S if self._in_hand else RIPE_AFTER_S)
+        now = time.monotonic()
+        if not (self._flights or self._in_hand) and now - self._recorded_at >= RIPE_AFTER_S:
+            return True
+        return now - self._judged_since >= self._ripe_after_s()
+
+    def _ripe_after_s(self) -> float:
+        return RIPE_UNDER_LOAD_S if self._in_hand else RIPE_AFTER_S
 
     # --- take
 
@@ -185,8 +210,10 @@ class Engine:
         self._more = False
         self._bodies.clear()
         try:
-            claims = self._claim_special(now) + self._claim_shares(now)
+            claims = self._claim(now)
             self._load(claims)
+            if len(claims) < WORTH_A_COMMIT:  # what comes meanwhile is taken together
+                self._gathers_until = time.monotonic() + TAKE_EVERY_S
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -194,14 +221,14 @@ class Engine:
             self._no_take_before = time.monotonic() + STORAGE_PAUSE_S
             logs.trouble("the database can't be used; claiming again in a second", error)
 
-    def _claim_special(self, now: int) -> list[Claim]:
-        by_hand, suspects = queue.special_waiting()
+    def _claim(self, now: int) -> list[Claim]:
+        look = queue.look(now, self.worker)
         claims: list[Claim] = []
-        if by_hand:
+        if look.by_hand:
             claims += queue.claim_by_hand(max(1, BATCH - self._in_hand), now, self._lease_ms())
-        if suspects and not self._holds_suspect():
+        if look.suspects and not self._holds_suspect():
             claims += queue.claim_suspect(now, self._lease_ms())
-        return claims
+        return claims + self._claim_shares(look.lines, now)
 
     def _holds_suspect(self) -> bool:
         """Whether a delivery that was interrupted twice is in hand, on the wire or not yet recorded."""
@@ -210,8 +237,7 @@ class Engine:
         claims += [judged.claim for judged in self._judged]
         return any(claim.number - claim.tries >= queue.MOST_INTERRUPTIONS - 1 for claim in claims)
 
-    def _claim_shares(self, now: int) -> list[Claim]:
-        waiting = queue.waiting(now, self.worker)
+    def _claim_shares(self, waiting: list[queue.Waiting], now: int) -> list[Claim]:
         settings.keep_only({line.webhook_id: line.version for line in waiting})
         due = [line for line in waiting if line.due_at <= now]
         self.next_due_at = min((line.due_at for line in waiting if line.due_at > now), default=None)
@@ -246,8 +272,8 @@ class Engine:
     def _load(self, claims: list[Claim]) -> None:
         if not claims:
             return
-        events = queue.load_events({claim.event_id for claim in claims})
-        sent = queue.load_sent([claim for claim in claims if claim.number > 1])
+        events = loading.events_of(claims)
+        sent = loading.sent_by([claim for claim in claims if claim.number > 1])
         around = surroundings_of(events.values(), settings.of_many({claim.webhook_id for claim in claims}))
         for claim in claims:
             event = events[claim.event_id]
@@ -395,6 +421,7 @@ class Engine:
     def _record(self) -> None:
         """Write what the answers mean, all in one commit; keep them and try again while the database is away."""
         batch, self._judged = self._judged, []
+        self._recorded_at = time.monotonic()
         try:
             switched, shut = record(batch, clock.now())
         except Exception as error:

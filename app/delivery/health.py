@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 
 from app import logs
 from app.core import health as rules
@@ -12,8 +12,8 @@ from app.core.health import Happening, Health, Seen
 from app.core.states import PROBE, Reason
 from app.database import write
 from app.delivery import notices
+from app.door import Statement
 from app.models import AuditEntry, Delivery, Lane, Organization, Webhook
-from app.models.types import core_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,35 +21,30 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from app.delivery.notices import Happened
+    from app.door import Door
 
 _FIELDS = tuple(Health.__slots__)
 
 # What these turned off is tried again by itself: nobody asked for it to stop.
 PROBED = frozenset({Reason.SUSTAINED_FAILURE, Reason.EXHAUSTED})
 
-_lane = core_table(Lane)
-_lanes = select(_lane.c.webhook_id, *[_lane.c[name] for name in _FIELDS]).where(
-    _lane.c.webhook_id.in_(bindparam("webhooks", expanding=True))
-)
-_keep_lane = update(_lane).where(_lane.c.webhook_id == bindparam("lane"))
-_keep_lane = _keep_lane.values({_lane.c[name]: bindparam(f"new_{name}") for name in _FIELDS})
+_LANES = Statement(f"SELECT webhook_id, {', '.join(_FIELDS)} FROM lane WHERE webhook_id IN :webhooks[]")  # noqa: S608
+_KEEP = Statement(f"UPDATE lane SET {', '.join(f'{name} = :{name}' for name in _FIELDS)} WHERE webhook_id = :webhook")  # noqa: S608
 
 
-def fold(session: Session, seen: Mapping[int, Sequence[Seen]], now: int) -> tuple[list[int], list[Happened]]:
+def fold(door: Door, seen: Mapping[int, Sequence[Seen]], now: int) -> tuple[list[int], list[Happened]]:
     """Fold each webhook's results into its lane; return the webhooks whose lane is shut now, and what is to be told."""
-    connection = session.connection()
     shut: list[int] = []
     happened: list[Happened] = []
     changed: list[dict[str, Any]] = []
-    for webhook_id, *values in connection.execute(_lanes, {"webhooks": list(seen)}):
+    for webhook_id, *values in door.rows(_LANES, webhooks=list(seen)):
         before = Health(*values)
         after, happenings = rules.fold(before, seen[webhook_id], now)
         happened += [(webhook_id, what, after if what is Happening.FAILING else before) for what in happenings]
-        changed.append({"lane": webhook_id, **{f"new_{name}": getattr(after, name) for name in _FIELDS}})
+        changed.append({"webhook": webhook_id, **{name: getattr(after, name) for name in _FIELDS}})
         if after.shut_until > now:
             shut.append(webhook_id)
-    if changed:
-        connection.execute(_keep_lane, changed)
+    door.run_each(_KEEP, changed)
     return shut, happened
 
 

@@ -9,22 +9,11 @@ import secrets
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    Insert,
-    Select,
-    and_,
-    bindparam,
-    func,
-    or_,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, func, select, text, update
 
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.database import insert_many, read, write
+from app.database import door_of, hot_read, hot_write, write
+from app.door import Door, Statement
 from app.faults import fault
 from app.models import Attempt, Delivery, Event, Lane, SentBody, Webhook
 from app.models.types import core_table
@@ -117,9 +106,9 @@ class SentBodyRow(NamedTuple):
 # --- entering
 
 
-def enqueue(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+def enqueue(door: Door, rows: Sequence[dict[str, Any]]) -> None:
     """Insert deliveries, pending or skipped, in the caller's transaction; made with `new_row`."""
-    insert_many(session.connection(), "delivery", rows)
+    door.insert("delivery", rows)
 
 
 def new_row(
@@ -163,7 +152,7 @@ def new_row(
 
 # Skips through the partial index from webhook to webhook: the cost grows with the webhooks that wait, not with
 # what waits for them. Ordered exactly like the index, or PostgreSQL reads every finished row.
-_waiting = text("""
+_WAITING = Statement("""
 WITH RECURSIVE line (webhook_id, due_at, tries) AS (
     SELECT * FROM (SELECT webhook_id, next_attempt_at, attempt_count FROM delivery WHERE state = 'pending'
                    ORDER BY webhook_id, next_attempt_at LIMIT 1) AS head
@@ -176,86 +165,65 @@ FROM line JOIN webhook ON webhook.id = line.webhook_id JOIN lane ON lane.webhook
 WHERE webhook.enabled AND NOT webhook.paused AND lane.shut_until <= :now
   AND (lane.worker IS NULL OR lane.worker = :worker OR lane.held_until < :now)
 """)
+_SPECIAL = Statement("""
+SELECT EXISTS (SELECT id FROM delivery WHERE state = 'pending' AND by_hand),
+       EXISTS (SELECT id FROM delivery WHERE state = 'pending' AND interruptions >= 2)
+""")
 
-_claimed_columns = (
-    delivery.c.id,
-    delivery.c.public_id,
-    delivery.c.event_id,
-    delivery.c.webhook_id,
-    delivery.c.attempt_count,
-    delivery.c.attempt_count - delivery.c.interruptions,
-    delivery.c.attempts_allowed,
-    delivery.c.kind,
-    delivery.c.by_hand,
-    delivery.c.url,
-    delivery.c.next_attempt_at,
+_CLAIM = """
+WITH due AS ({})
+UPDATE delivery SET state = 'sending', attempt_count = attempt_count + 1, lease_id = :lease, leased_until = :until
+WHERE id IN (SELECT id FROM due)
+RETURNING id, public_id, event_id, webhook_id, attempt_count, attempt_count - interruptions, attempts_allowed, kind,
+          by_hand, url, next_attempt_at
+"""
+_CLAIM_SHARE = Statement(  # suspects have a claim of their own
+    _CLAIM.format("""
+    SELECT id FROM delivery
+    WHERE webhook_id = :webhook AND state = 'pending' AND next_attempt_at <= :now AND interruptions < 2
+    ORDER BY next_attempt_at, id LIMIT :share FOR UPDATE SKIP LOCKED""")
 )
-
-
-def _claim_of(due: Any) -> Any:
-    return (
-        update(delivery)
-        .where(delivery.c.id.in_(select(due.c.id)))
-        .values(
-            state=S.SENDING,
-            attempt_count=delivery.c.attempt_count + 1,
-            lease_id=bindparam("lease"),
-            leased_until=bindparam("until"),
-        )
-        .returning(*_claimed_columns)
-    )
-
-
-_due = (
-    select(delivery.c.id)
-    .where(
-        delivery.c.webhook_id == bindparam("webhook"),
-        PENDING,
-        delivery.c.next_attempt_at <= bindparam("now"),
-        NO_SUSPECT,  # suspects have a claim of their own
-    )
-    .order_by(delivery.c.next_attempt_at, delivery.c.id)
-    .limit(bindparam("share"))
-    .with_for_update(skip_locked=True)
-    .cte("due")
+_CLAIM_BY_HAND = Statement(
+    _CLAIM.format("""
+    SELECT id FROM delivery
+    WHERE state = 'pending' AND by_hand AND next_attempt_at <= :now AND interruptions < 2
+    ORDER BY id LIMIT :share FOR UPDATE SKIP LOCKED""")
 )
-_due_by_hand = (
-    select(delivery.c.id)
-    .where(
-        PENDING,
-        BY_HAND,
-        delivery.c.next_attempt_at <= bindparam("now"),
-        NO_SUSPECT,
-    )
-    .order_by(delivery.c.id)
-    .limit(bindparam("share"))
-    .with_for_update(skip_locked=True)
-    .cte("due")
+_CLAIM_SUSPECT = Statement(
+    _CLAIM.format("""
+    SELECT delivery.id FROM delivery JOIN webhook ON webhook.id = delivery.webhook_id
+    JOIN lane ON lane.webhook_id = delivery.webhook_id
+    WHERE delivery.state = 'pending' AND delivery.interruptions >= 2 AND delivery.next_attempt_at <= :now
+      AND (delivery.by_hand OR (webhook.enabled AND NOT webhook.paused AND lane.shut_until <= :now))
+    ORDER BY delivery.id LIMIT :share FOR UPDATE OF delivery SKIP LOCKED""")
 )
-_due_suspect = (
-    select(delivery.c.id)
-    .join(webhook, webhook.c.id == delivery.c.webhook_id)
-    .join(lane, lane.c.webhook_id == delivery.c.webhook_id)
-    .where(
-        PENDING,
-        SUSPECT,
-        delivery.c.next_attempt_at <= bindparam("now"),
-        or_(BY_HAND, and_(webhook.c.enabled, ~webhook.c.paused, lane.c.shut_until <= bindparam("now"))),
-    )
-    .order_by(delivery.c.id)
-    .limit(1)
-    .with_for_update(skip_locked=True, of=delivery)
-    .cte("due")
-)
-_claim = _claim_of(_due)
-_claim_by_hand = _claim_of(_due_by_hand)
-_claim_suspect = _claim_of(_due_suspect)
+_HOLD = Statement("""
+UPDATE lane SET worker = :worker, held_until = :until
+WHERE webhook_id IN :webhooks[] AND (worker IS NULL OR worker = :worker OR held_until < :now)
+RETURNING webhook_id
+""")
+_KINDS = {kind.value: kind for kind in DeliveryKind}
 
 
-def waiting(now: int, worker: str) -> list[Waiting]:
-    """Return every webhook that may be served by `worker` and has something pending, due or not yet."""
-    with read() as session:
-        return [Waiting(*row) for row in session.execute(_waiting, {"now": now, "worker": worker})]
+def _claim_of(row: tuple[Any, ...], lease: int, until: int) -> Claim:
+    *counts, kind, by_hand, url, due_at = row
+    return Claim._make((*counts, _KINDS[kind], bool(by_hand), url, due_at, lease, until))
+
+
+class Look(NamedTuple):
+    """What a look at the queue shows."""
+
+    lines: list[Waiting]
+    by_hand: bool  # something that a person asked for is pending
+    suspects: bool
+
+
+def look(now: int, worker: str) -> Look:
+    """Return every webhook that may be served by `worker` and has something pending, due or not yet, and what else."""
+    with hot_read() as door:
+        ((by_hand, suspects),) = door.rows(_SPECIAL)
+        lines = door.rows(_WAITING, now=now, worker=worker)
+    return Look([Waiting._make(line) for line in lines], bool(by_hand), bool(suspects))
 
 
 def claim(shares: Mapping[int, int], held: Collection[int], worker: str, now: int, lease_ms: int) -> list[Claim]:
@@ -267,45 +235,31 @@ def claim(shares: Mapping[int, int], held: Collection[int], worker: str, now: in
     claims: list[Claim] = []
     lease, until = new_lease(), now + lease_ms
     fault("claim.before")
-    with write() as session:
-        connection = session.connection()
-        taken = _hold_lanes(connection, [w for w in shares if w not in held], worker, now, until)
+    with hot_write() as door:
+        taken = _hold_lanes(door, [w for w in shares if w not in held], worker, now, until)
         for webhook_id, places in shares.items():
             if webhook_id in held or webhook_id in taken:
-                values = {"webhook": webhook_id, "share": places, "now": now, "lease": lease, "until": until}
-                claims += [Claim._make((*row, lease, until)) for row in connection.execute(_claim, values)]
+                rows = door.rows(_CLAIM_SHARE, webhook=webhook_id, share=places, now=now, lease=lease, until=until)
+                claims += [_claim_of(row, lease, until) for row in rows]
     fault("claim.committed")
     return claims
 
 
 def claim_by_hand(places: int, now: int, lease_ms: int) -> list[Claim]:
     """Claim what a person asked for: tests, single retries and replays. Passes webhooks that are off or paused."""
-    return _claim_few(_claim_by_hand, {"share": places, "now": now}, now + lease_ms)
+    return _claim_few(_CLAIM_BY_HAND, places, now, now + lease_ms)
 
 
 def claim_suspect(now: int, lease_ms: int) -> list[Claim]:
     """Claim one delivery that was interrupted twice, so that at its third time it is the only suspect."""
-    return _claim_few(_claim_suspect, {"now": now}, now + lease_ms)
+    return _claim_few(_CLAIM_SUSPECT, 1, now, now + lease_ms)
 
 
-_special_waiting = select(
-    select(delivery.c.id).where(PENDING, BY_HAND).exists(),
-    select(delivery.c.id).where(PENDING, SUSPECT).exists(),
-)
-
-
-def special_waiting() -> tuple[bool, bool]:
-    """Return whether anything asked for by hand, and whether any suspect, is pending."""
-    with read() as session:
-        by_hand, suspects = session.execute(_special_waiting).one()
-    return bool(by_hand), bool(suspects)
-
-
-def _claim_few(statement: Any, values: dict[str, int], until: int) -> list[Claim]:
+def _claim_few(statement: Statement, places: int, now: int, until: int) -> list[Claim]:
     lease = new_lease()
-    with write() as session:
-        rows = session.connection().execute(statement, {**values, "lease": lease, "until": until}).all()
-    return [Claim._make((*row, lease, until)) for row in rows]
+    with hot_write() as door:
+        rows = door.rows(statement, share=places, now=now, lease=lease, until=until)
+    return [_claim_of(row, lease, until) for row in rows]
 
 
 def new_lease() -> int:
@@ -313,17 +267,10 @@ def new_lease() -> int:
     return secrets.randbits(62)
 
 
-def _hold_lanes(connection: Connection, webhooks: list[int], worker: str, now: int, until: int) -> set[int]:
+def _hold_lanes(door: Door, webhooks: list[int], worker: str, now: int, until: int) -> set[int]:
     if not webhooks:
         return set()
-    free = or_(lane.c.worker.is_(None), lane.c.worker == worker, lane.c.held_until < now)
-    hold = (
-        update(lane)
-        .where(lane.c.webhook_id.in_(webhooks), free)
-        .values(worker=worker, held_until=until)
-        .returning(lane.c.webhook_id)
-    )
-    return set(connection.scalars(hold))
+    return {row[0] for row in door.rows(_HOLD, webhooks=webhooks, worker=worker, now=now, until=until)}
 
 
 def let_go(worker: str | None = None) -> None:
@@ -336,92 +283,59 @@ def let_go(worker: str | None = None) -> None:
 # --- finishing
 
 _RELEASED = {"lease_id": None, "leased_until": None}
+_FINISH = """
+UPDATE delivery SET state = :state, next_attempt_at = :due_at, reason = :why, last_status = :status,
+    last_error = :error, finished_at = :ended_at, by_hand = FALSE, lease_id = NULL, leased_until = NULL {}
+WHERE id IN :ids[] AND lease_id = :lease AND state = 'sending' RETURNING id
+"""
+_FINISH_COUNTED = Statement(_FINISH.format(""))
+_FINISH_FREE = Statement(_FINISH.format(", interruptions = interruptions + 1"))  # so that it doesn't use the budget
 
 
-def finish(session: Session, finished: Sequence[Finished], now: int) -> set[int]:
+def finish(door: Door, finished: Sequence[Finished], now: int) -> set[int]:
     """Move the deliveries on and record their attempts, in the caller's transaction.
 
     Returns the ids that were still ours. Whoever slept through a lease moves nothing: what it learned completes
     the `interrupted` row of its attempt, marked late.
     """
-    connection = session.connection()
-    groups: defaultdict[tuple[Ending, int], list[Finished]] = defaultdict(list)
+    groups: defaultdict[tuple[Ending, int], list[int]] = defaultdict(list)
     for item in finished:
-        groups[item.ending, item.claim.lease].append(item)
+        groups[item.ending, item.claim.lease].append(item.claim.id)
     moved: set[int] = set()
-    for (ending, lease), items in groups.items():
-        moved.update(connection.scalars(_finish_statement(ending), _finish_values(ending, lease, items, now)))
-    _record_bodies(connection, finished)
-    insert_many(connection, "attempt", [item.attempt for item in finished if item.claim.id in moved])
+    for (ending, lease), ids in groups.items():
+        moved.update(_finish(door, ending, lease, ids, now))
+    bodies = {(item.body.event_id, item.body.digest): item.body for item in finished if item.body}
+    door.insert("sent_body", [body._asdict() for body in bodies.values()], or_keep=True)
+    door.insert("attempt", [item.attempt for item in finished if item.claim.id in moved])
     for item in finished:
         if item.claim.id not in moved:
-            _complete_late(connection, item)
+            _complete_late(door.session, item)
         elif item.url != item.claim.url:
-            connection.execute(update(delivery).where(delivery.c.id == item.claim.id).values(url=item.url))
+            door.run(_CALLED, id=item.claim.id, url=item.url)
     return moved
 
 
-def _build_finish(*, is_free: bool) -> Any:
-    values: dict[str, Any] = {
-        "state": bindparam("new_state", type_=delivery.c.state.type),
-        "next_attempt_at": bindparam("due_at"),
-        "reason": bindparam("why", type_=delivery.c.reason.type),
-        "last_status": bindparam("status"),
-        "last_error": bindparam("error", type_=delivery.c.last_error.type),
-        "finished_at": bindparam("ended_at"),
-        "by_hand": False,
-        **_RELEASED,
-    }
-    if is_free:  # counted like an interruption, so that it doesn't use the budget
-        values["interruptions"] = delivery.c.interruptions + 1
-    return (
-        update(delivery)
-        .where(
-            delivery.c.id.in_(bindparam("ids", expanding=True)),
-            delivery.c.lease_id == bindparam("lease"),
-            SENDING,
-        )
-        .values(values)
-        .returning(delivery.c.id)
+_CALLED = Statement("UPDATE delivery SET url = :url WHERE id = :id")
+
+
+def _finish(door: Door, ending: Ending, lease: int, ids: list[int], now: int) -> list[int]:
+    rows = door.rows(
+        _FINISH_FREE if ending.is_free else _FINISH_COUNTED,
+        ids=ids,
+        lease=lease,
+        state=ending.state.value,
+        due_at=ending.next_attempt_at,
+        why=None if ending.reason is None else ending.reason.value,
+        status=ending.last_status,
+        error=None if ending.last_error is None else ending.last_error.value,
+        ended_at=None if ending.next_attempt_at is not None else now,
     )
+    return [row[0] for row in rows]
 
 
-_finish = _build_finish(is_free=False)
-_finish_free = _build_finish(is_free=True)
-
-
-def _finish_statement(ending: Ending) -> Any:
-    return _finish_free if ending.is_free else _finish
-
-
-def _finish_values(ending: Ending, lease: int, items: list[Finished], now: int) -> dict[str, Any]:
-    return {
-        "ids": [item.claim.id for item in items],
-        "lease": lease,
-        "new_state": ending.state,
-        "due_at": ending.next_attempt_at,
-        "why": ending.reason,
-        "status": ending.last_status,
-        "error": ending.last_error,
-        "ended_at": None if ending.next_attempt_at is not None else now,
-    }
-
-
-def _record_bodies(connection: Connection, finished: Sequence[Finished]) -> None:
-    bodies = {(item.body.event_id, item.body.digest): item.body for item in finished if item.body}
-    if bodies:
-        connection.execute(_insert_or_keep(connection), [body._asdict() for body in bodies.values()])
-
-
-def _insert_or_keep(connection: Connection) -> Insert:
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(sent_body).on_conflict_do_nothing()
-    return sqlite.insert(sent_body).on_conflict_do_nothing()
-
-
-def _complete_late(connection: Connection, item: Finished) -> None:
+def _complete_late(session: Session, item: Finished) -> None:
     known = {name: value for name, value in item.attempt.items() if name not in ("delivery_id", "number", "late")}
-    connection.execute(
+    session.execute(
         update(attempt)
         .where(
             attempt.c.delivery_id == item.claim.id,
@@ -462,7 +376,7 @@ def release_lapsed(now: int, *, all_of_them: bool = False) -> list[int]:
             lapsed = _lapsed(session, now, all_of_them=all_of_them)
             if not lapsed:
                 return failed
-            insert_many(session.connection(), "attempt", [_interrupted_row(row, now) for row in lapsed])
+            door_of(session).insert("attempt", [_interrupted_row(row, now) for row in lapsed])
             fault("release.middle")
             failed += _release(session, lapsed, now)
 
@@ -606,55 +520,3 @@ def next_copy(session: Session, event_id: int, webhook_id: int) -> int:
     )
     latest = session.scalar(query)
     return 0 if latest is None else latest + 1
-
-
-class Loaded(NamedTuple):
-    """An event as the engine needs it."""
-
-    id: int
-    public_id: str
-    type: str
-    data: bytes
-    context: bytes | None
-    status: str | None
-    resource_type: str | None
-    resource_id: str | None
-    business_unit_id: int | None
-    occurred_at: int
-    created_at: int
-
-
-_events = select(*[event.c[name] for name in Loaded._fields]).where(event.c.id.in_(bindparam("ids", expanding=True)))
-
-
-def load_events(ids: Collection[int]) -> dict[int, Loaded]:
-    """Load the events of a batch with one query."""
-    with read() as session:
-        return {row[0]: Loaded(*row) for row in session.execute(_events, {"ids": list(ids)})}
-
-
-class Sent(NamedTuple):
-    """The body of an earlier attempt, and when that attempt began."""
-
-    started_at: int
-    body: bytes
-
-
-def load_sent(claims: Sequence[Claim]) -> dict[int, Sent]:
-    """Load what the latest attempt of each claimed delivery sent, by its id; those that sent nothing are absent."""
-    if not claims:
-        return {}
-    body = sent_body.c
-    query = (
-        select(attempt.c.delivery_id, attempt.c.started_at, body.head, body.tail, body.has_data, event.c.data)
-        .join(delivery, delivery.c.id == attempt.c.delivery_id)
-        .join(event, event.c.id == delivery.c.event_id)
-        .join(sent_body, (body.event_id == event.c.id) & (body.digest == attempt.c.body_digest))
-        .where(attempt.c.delivery_id.in_([item.id for item in claims]))
-        .order_by(attempt.c.number)
-    )
-    with read() as session:
-        rows = session.execute(query).all()
-    return {
-        row.delivery_id: Sent(row.started_at, row.head + (row.data if row.has_data else b"") + row.tail) for row in rows
-    }

@@ -10,7 +10,7 @@ from app import logs
 from app.core.health import Seen
 from app.core.outcome import Decision, Result, Timings, decide
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.database import write
+from app.database import hot_write
 from app.delivery import build, health, notices, queue
 from app.delivery.health import Probed
 from app.delivery.queue import Claim, Ending, Finished, SentBodyRow
@@ -51,18 +51,18 @@ def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
     decided = [(judged, _decide(judged)) for judged in batch]
     finished = [_finished(judged, decision, now) for judged, decision in decided]
     fault("finish.before")
-    with write() as session:
-        moved = queue.finish(session, finished, now)
+    with hot_write() as door:
+        moved = queue.finish(door, finished, now)
         ours = [(judged, decision) for judged, decision in decided if judged.claim.id in moved]
-        shut, happened = health.fold(session, _seen(ours, now), now)
+        shut, happened = health.fold(door, _seen(ours, now), now)
         turn_off = {
             judged.claim.webhook_id: decision.turn_off for judged, decision in ours if decision.turn_off is not None
         }
-        switched = health.turn_off(session, turn_off, now) if turn_off else []
+        switched = health.turn_off(door.session, turn_off, now) if turn_off else []
         if happened:
-            notices.tell(session, happened, now)
+            notices.tell(door.session, happened, now)
         if tests := [_probed(judged) for judged, _ in ours if judged.claim.kind is DeliveryKind.TEST]:
-            switched += health.judge_probes(session, tests, now)
+            switched += health.judge_probes(door.session, tests, now)
     fault("finish.committed")
     for judged, decision in decided:
         if judged.result.outcome is not Outcome.SUCCEEDED:

@@ -179,6 +179,7 @@ def _view(row: ApiKey) -> KeyView:
 
 _lock = threading.Lock()
 _kept: dict[str, tuple[KeyHolder, int]] = {}  # and when it was read
+_renewing: set[str] = set()
 _changes = 0  # a key that was read before a change is not kept after it
 
 
@@ -188,25 +189,46 @@ def find(key_text: str, now: int) -> KeyHolder | None:
     What is told of a key is at most a second old. Its last use is noted once a minute.
     """
     form = _FORM.fullmatch(key_text)
-    if form is None:
+    holder = _holder(form[1], now) if form else None
+    if holder is None or not _fits(holder, key_text, now):
         return None
-    holder = _holder(form[1], now)
-    if holder is None or not crypto.same(holder.digest, crypto.digest(key_text)):
-        return None
-    if holder.expires_at is not None and holder.expires_at <= now:
-        return None
-    if holder.last_used_at is None or now - holder.last_used_at >= USE_IS_NOTED_EVERY_MS:
+    if _use_is_old(holder, now):
         _note_use(holder, now)
     return holder
 
 
+def kept(key_text: str, now: int) -> KeyHolder | None:
+    """Return who holds this key when memory knows, within the last second, and nothing has to be noted; else None."""
+    form = _FORM.fullmatch(key_text)
+    found = _kept.get(form[1]) if form else None
+    if form is None or found is None:
+        return None
+    holder, age = found[0], now - found[1]
+    if not 0 <= age < FRESH_MS or not _fits(holder, key_text, now) or _use_is_old(holder, now):
+        return None
+    if age < FRESH_MS // 2 or form[1] in _renewing:
+        return holder
+    _renewing.add(form[1])  # whoever is told None reads it anew, in time for the others
+    return None
+
+
+def _fits(holder: KeyHolder, key_text: str, now: int) -> bool:
+    is_over = holder.expires_at is not None and holder.expires_at <= now
+    return not is_over and crypto.same(holder.digest, crypto.digest(key_text))
+
+
+def _use_is_old(holder: KeyHolder, now: int) -> bool:
+    return holder.last_used_at is None or now - holder.last_used_at >= USE_IS_NOTED_EVERY_MS
+
+
 def _holder(public_id: str, now: int) -> KeyHolder | None:
     kept = _kept.get(public_id)
-    if kept is not None and 0 <= now - kept[1] < FRESH_MS:
+    if kept is not None and 0 <= now - kept[1] < FRESH_MS and public_id not in _renewing:
         return kept[0]
     seen_changes = _changes
     holder = _read_holder(public_id)
     with _lock:
+        _renewing.discard(public_id)
         if holder is None:
             _kept.pop(public_id, None)
         elif seen_changes == _changes:

@@ -13,7 +13,7 @@ from app.core.access import Permission
 from app.core.outcome import Timings
 from app.core.retry import RetryPolicy
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.database import read, write
+from app.database import door_of, read, write
 from app.delivery import bell, queue
 from app.errors import Conflict, NotFound
 from app.models import Attempt, BusinessUnit, Delivery, Event, Lane, SentBody, Webhook
@@ -332,7 +332,7 @@ def replay_event(session: Session, event: Event, webhook: Webhook, now: int) -> 
         copy=queue.next_copy(session, event.id, webhook.id),
         by_hand=True,
     )
-    queue.enqueue(session, [row])
+    queue.enqueue(door_of(session), [row])
     return public_id
 
 

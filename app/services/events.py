@@ -84,8 +84,24 @@ def publish_batch(actor: Actor, batch: Sequence[Posted | AppError], now: int) ->
     return [answer for answer in answers if answer is not None]
 
 
+def prepare_at_once(actor: Actor, posted: Posted, now: int) -> Prepared | None:
+    """Return an event ready for the intake when memory suffices to check it; None: `publish` has to look further.
+
+    Raises `Invalid` when the data break the schema.
+    """
+    settings = installed().settings
+    table = kept_table(actor.organization_id)
+    known = _find(table, posted) if table else None
+    if known is None or disk.is_full(settings.data_dir, settings.disk_reserve_mb):
+        return None
+    return _prepared(actor, posted, now, *known)
+
+
 def _prepare(actor: Actor, posted: Posted, now: int) -> Prepared:
-    kind, unit = _known(actor.organization_id, posted)
+    return _prepared(actor, posted, now, *_known(actor.organization_id, posted))
+
+
+def _prepared(actor: Actor, posted: Posted, now: int, kind: KnownType, unit: int | None) -> Prepared:
     resource_type, resource_id = posted.resource_type, posted.resource_id
     if resource_id is None and kind.resource_in is not None:
         resource_type, resource_id = resources.named_in(posted.data, kind.resource_in)

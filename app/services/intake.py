@@ -6,7 +6,7 @@ import json
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,24 +14,28 @@ from sqlalchemy.exc import IntegrityError
 from app import clock, ids, logs
 from app.core.routing import Routed, route
 from app.core.states import DeliveryKind, DeliveryState, Reason
-from app.database import insert_many, is_unavailable, write
+from app.database import Busy, hot_write, is_sqlite, is_unavailable
 from app.delivery import bell, queue
+from app.door import Statement
 from app.errors import AppError, Conflict, Invalid, Problem, Unavailable
 from app.faults import fault
 from app.models import Delivery, Event, Webhook
 from app.models.types import core_table
 from app.services import resources
-from app.services.routing import RoutingTable, table_of
+from app.services.routing import RoutingTable, kept_table, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy.orm import Session
 
+    from app.door import Door
+
 MOST_EVENTS = 500
 MOST_BYTES = 4 * 2**20
 PATIENCE_S = 30.0
+AT_ONCE_S = 0.02
 FAN_OUT_SLICE = 5_000
 
 event = core_table(Event)
@@ -86,25 +90,46 @@ class Stored:
 
 Answer = Stored | AppError
 
+_STOPPING = "The server is stopping. Publish again in a few seconds."
 
-class _Order:
-    """One caller's events, and the lock it waits on."""
 
-    __slots__ = ("answers", "done", "events", "size")
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Events of one publish, and whom to tell what became of them: one answer each, or nothing when it is unknown."""
 
-    def __init__(self, events: Sequence[Prepared]) -> None:
-        self.events = events
-        self.size = sum(len(item.data) for item in events)
-        self.answers: list[Answer] = []
-        self.done = threading.Lock()
-        self.done.acquire()
+    events: Sequence[Prepared]
+    tell: Callable[[list[Answer]], object]
+
+    @property
+    def size(self) -> int:
+        return sum([len(item.data) for item in self.events])
+
+
+class _Caller:
+    """A thread that waits for its answers."""
+
+    __slots__ = ("_answers", "_told")
+
+    def __init__(self) -> None:
+        self._answers: list[Answer] = []
+        self._told = threading.Lock()
+        self._told.acquire()
+
+    def tell(self, answers: list[Answer]) -> None:
+        """Let it go on."""
+        self._answers = answers
+        self._told.release()
+
+    def wait(self) -> list[Answer]:
+        """Return its answers; none, when they don't come in time or nothing is known."""
+        return self._answers if self._told.acquire(timeout=PATIENCE_S) else []
 
 
 class Intake:
     """Takes publishes from all threads. Where it isn't started, the caller's own thread writes."""
 
     def __init__(self) -> None:
-        self._orders: deque[_Order] = deque()
+        self._orders: deque[Order] = deque()
         self._some = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -117,12 +142,13 @@ class Intake:
 
     def refuse(self) -> None:
         """Take no more events: the server is stopping."""
-        self._closed = True
+        with self._some:
+            self._closed = True
 
     def stop(self) -> None:
         """Store what was taken and end the thread."""
-        self._closed = True
         with self._some:
+            self._closed = True
             self._some.notify()
         if self._thread:
             self._thread.join(PATIENCE_S)
@@ -134,17 +160,46 @@ class Intake:
         Raises `Unavailable` when the server is stopping or the database doesn't take them: then it is unknown
         whether they are kept, and the same ids can be published again.
         """
-        if self._closed:
-            raise Unavailable("The server is stopping. Publish again in a few seconds.")
-        if self._thread is None:
+        if self._thread is None and not self._closed:
             return store(events)
-        order = _Order(events)
-        with self._some:
-            self._orders.append(order)
-            self._some.notify()
-        if not order.done.acquire(timeout=PATIENCE_S) or not order.answers:
+        caller = _Caller()
+        self._take([Order(events, caller.tell)])
+        answers = caller.wait()
+        if not answers:
             raise Unavailable("The event could not be stored in time. Publish it again with the same id.")
-        return order.answers
+        return answers
+
+    def submit_and_go(self, orders: Sequence[Order]) -> None:
+        """Store the events of several publishes and tell each, now or soon; for the server's own loop.
+
+        On SQLite the caller's thread does it, when no other writer is at work: handing over to the intake's thread
+        and back costs more than the commit. Else, and on PostgreSQL, where the network is waited for, the intake's
+        thread does it. Raises `Unavailable` when the server is stopping.
+        """
+        if self._closed:
+            raise Unavailable(_STOPPING)
+        waiting = deque(orders)
+        if is_sqlite():
+            self._serve_at_once(waiting)
+        if waiting:
+            self._take(waiting)
+
+    def _serve_at_once(self, orders: deque[Order]) -> None:
+        """Serve orders until another writer is in the way, and leave the others."""
+        while orders:
+            group = _next_group(orders)
+            try:
+                self._serve(group, AT_ONCE_S)
+            except Busy:
+                orders.extendleft(reversed(group))
+                return
+
+    def _take(self, orders: Iterable[Order]) -> None:
+        with self._some:
+            if self._closed:
+                raise Unavailable(_STOPPING)
+            self._orders += orders
+            self._some.notify()
 
     def _run(self, context: Callable[[], AbstractContextManager[Any]]) -> None:
         while True:
@@ -153,43 +208,61 @@ class Intake:
                     if self._closed:
                         return
                     self._some.wait()
-                orders = self._next_group()
+                orders = _next_group(self._orders)
             with context():
-                self._serve(orders)
+                try:
+                    self._serve(orders, PATIENCE_S)
+                except Busy as error:
+                    logs.trouble("a group of events could not be stored", error)
+                    _tell(orders, [])
 
-    def _next_group(self) -> list[_Order]:
-        orders = [self._orders.popleft()]
-        events, size = len(orders[0].events), orders[0].size
-        while self._orders:
-            events += len(self._orders[0].events)
-            size += self._orders[0].size
-            if events > MOST_EVENTS or size > MOST_BYTES:
-                break
-            orders.append(self._orders.popleft())
-        return orders
+    def _serve(self, orders: list[Order], patience: float) -> None:
+        """Answer every order: with what was stored, or with nothing, which its caller reads as unknown.
 
-    def _serve(self, orders: list[_Order]) -> None:
-        """Answer every order: with what was stored, or with nothing, which its caller reads as unknown."""
+        Raises `Busy`, and then nothing is stored or told, when other writers take longer than `patience` seconds.
+        """
         try:
-            answers = store([item for order in orders for item in order.events])
+            answers = store([item for order in orders for item in order.events], patience)
+        except Busy:
+            raise
         except Exception as error:  # noqa: BLE001  nobody in the group gets a 202; the thread must go on
             logs.trouble("a group of events could not be stored", error)
             answers = []
-        for order in orders:
-            order.answers, answers = answers[: len(order.events)], answers[len(order.events) :]
-            order.done.release()
+        _tell(orders, answers)
+
+
+def _next_group(orders: deque[Order]) -> list[Order]:
+    """Take what one transaction may store: the first order whatever its size, and others as far as they fit."""
+    group = [orders.popleft()]
+    events, size = len(group[0].events), group[0].size
+    while orders:
+        events += len(orders[0].events)
+        size += orders[0].size
+        if events > MOST_EVENTS or size > MOST_BYTES:
+            break
+        group.append(orders.popleft())
+    return group
+
+
+def _tell(orders: Sequence[Order], answers: list[Answer]) -> None:
+    for order in orders:
+        of_order, answers = answers[: len(order.events)], answers[len(order.events) :]
+        order.tell(of_order)
 
 
 intake = Intake()
 
 
-def store(events: Sequence[Prepared]) -> list[Answer]:
-    """Store events in one transaction: events, their deliveries, their idempotency. One answer each, in order."""
+def store(events: Sequence[Prepared], patience: float = PATIENCE_S) -> list[Answer]:
+    """Store events in one transaction: events, their deliveries, their idempotency. One answer each, in order.
+
+    Raises `Busy` when other writers of this process take longer than `patience` seconds.
+    """
     fault("publish.before")
     for is_last in (False, True):
         try:
-            with write() as session:
-                answers = _store(session, events, clock.now())
+            with hot_write(patience) as door:
+                answers = _store(door, events, clock.now())
             break
         except IntegrityError:
             # Another process stored one of these ids in the same moment: now it is there to be found.
@@ -207,8 +280,8 @@ def store(events: Sequence[Prepared]) -> list[Answer]:
     return answers
 
 
-def _store(session: Session, events: Sequence[Prepared], now: int) -> list[Answer]:
-    known = _known(session, events)
+def _store(door: Door, events: Sequence[Prepared], now: int) -> list[Answer]:
+    known = _known(door, events)
     answers: list[Answer | None] = [None] * len(events)
     first: dict[tuple[int, str], int] = {}
     fresh: list[int] = []
@@ -218,8 +291,8 @@ def _store(session: Session, events: Sequence[Prepared], now: int) -> list[Answe
             fresh.append(index)
             first.setdefault(key, index)
         elif key in known:
-            answers[index] = _repeated(session, item, known[key], now)
-    _insert(session, events, fresh, answers, now)
+            answers[index] = _repeated(door.session, item, known[key], now)
+    _insert(door, events, fresh, answers, now)
     for index, item in enumerate(events):
         if answers[index] is None:  # the same id twice in one group
             original = first[item.organization_id, item.producer_id or ""]
@@ -227,37 +300,41 @@ def _store(session: Session, events: Sequence[Prepared], now: int) -> list[Answe
     return [answer for answer in answers if answer is not None]
 
 
-# Plain SQL, because a group of a few events is stored hundreds of times a second and each statement's way through
-# the expression language costs more than the statement.
-_KNOWN_COLUMNS = "SELECT id, public_id, organization_id, producer_id, type, digest, created_at FROM event WHERE "
-_KNOWN = {
-    "sqlite": _KNOWN_COLUMNS  # noqa: S608  two texts of our own
-    + "organization_id = ? AND producer_id IN (SELECT value FROM json_each(?))",
-    "postgresql": _KNOWN_COLUMNS + "organization_id = %s AND producer_id = ANY(%s)",
-}
-_IDS = {
-    "sqlite": "SELECT max(id) FROM event",
-    "postgresql": "SELECT nextval(pg_get_serial_sequence('event', 'id')) FROM generate_series(1, %s)",
-}
+_KNOWN = Statement("""
+SELECT id, public_id, organization_id, producer_id, type, digest, created_at FROM event
+WHERE organization_id = :organization AND producer_id IN :ids[]
+""")
+_VERSION = Statement("SELECT routing_version FROM organization WHERE id = :organization")
+_LAST_ID = Statement("SELECT max(id) FROM event")
+_NEXT_IDS = Statement("SELECT nextval(pg_get_serial_sequence('event', 'id')) FROM generate_series(1, :count)")
 
 
-def _known(session: Session, events: Sequence[Prepared]) -> dict[tuple[int, str], Any]:
+class _Known(NamedTuple):
+    """An event that is stored already, under the id that came again."""
+
+    id: int
+    public_id: str
+    organization_id: int
+    producer_id: str
+    type: str
+    digest: bytes
+    created_at: int
+
+
+def _known(door: Door, events: Sequence[Prepared]) -> dict[tuple[int, str], _Known]:
     """The events among those stored that have one of these ids already."""
     wanted: defaultdict[int, list[str]] = defaultdict(list)
     for item in events:
         if item.producer_id is not None:
             wanted[item.organization_id].append(item.producer_id)
-    connection = session.connection()
-    name = connection.dialect.name
-    found: dict[tuple[int, str], Any] = {}
+    found: dict[tuple[int, str], _Known] = {}
     for organization, given in wanted.items():
-        listed = json.dumps(given) if name == "sqlite" else given
-        for row in connection.exec_driver_sql(_KNOWN[name], (organization, listed)):
+        for row in map(_Known._make, door.rows(_KNOWN, organization=organization, ids=given)):
             found[row.organization_id, row.producer_id] = row
     return found
 
 
-def _repeated(session: Session, item: Prepared, row: Any, now: int) -> Answer:
+def _repeated(session: Session, item: Prepared, row: _Known, now: int) -> Answer:
     if bytes(row.digest) != item.digest:
         return Conflict(f"The id {item.producer_id} was used for another event. Use a new id.")
     session.execute(update(event).where(event.c.id == row.id).values(repeated_at=now))
@@ -282,40 +359,43 @@ def deliveries_of(session: Session, event_id: int) -> tuple[Queued, ...]:
     return tuple(Queued(*row) for row in session.execute(query))
 
 
-def _insert(
-    session: Session, events: Sequence[Prepared], fresh: list[int], answers: list[Answer | None], now: int
-) -> None:
+def _insert(door: Door, events: Sequence[Prepared], fresh: list[int], answers: list[Answer | None], now: int) -> None:
     if not fresh:
         return
     tables: dict[int, RoutingTable] = {}
     rows: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    for event_id, index in zip(_event_ids(session, len(fresh)), fresh, strict=True):
+    for event_id, index in zip(_event_ids(door, len(fresh)), fresh, strict=True):
         item, diff = events[index], None
-        table = tables.get(item.organization_id) or tables.setdefault(
-            item.organization_id, table_of(session, item.organization_id)
-        )
+        table = tables.get(item.organization_id)
+        if table is None:
+            table = tables[item.organization_id] = _table(door, item.organization_id)
         if item.business_unit_id is not None and item.business_unit_id not in table.unit_ids:
             answers[index] = Invalid([Problem("business_unit", "This business unit was deleted a moment ago.")])
             continue
         if item.diff_into is not None:
-            item, diff = resources.with_diff(session, item, now)
+            item, diff = resources.with_diff(door.session, item, now)
         public_id = ids.new_id("evt")
         rows.append(_event_row(item, event_id, public_id, diff, now))
         queued = _fan_out(item, event_id, table, deliveries, now)
         answers[index] = Stored(public_id, item.type, now, False, queued)
-    insert_many(session.connection(), "event", rows)
+    door.insert("event", rows)
     for start in range(0, len(deliveries), FAN_OUT_SLICE):
-        queue.enqueue(session, deliveries[start : start + FAN_OUT_SLICE])
+        queue.enqueue(door, deliveries[start : start + FAN_OUT_SLICE])
 
 
-def _event_ids(session: Session, count: int) -> Sequence[int]:
+def _table(door: Door, organization_id: int) -> RoutingTable:
+    """The routing table as it is in this transaction."""
+    ((version,),) = door.rows(_VERSION, organization=organization_id)
+    kept = kept_table(organization_id)
+    return kept if kept is not None and kept.version == version else table_of(door.session, organization_id)
+
+
+def _event_ids(door: Door, count: int) -> Sequence[int]:
     """Take a block of ids, so that events and their deliveries go in with two plain inserts."""
-    connection = session.connection()
-    name = connection.dialect.name
-    if name == "postgresql":
-        return [row[0] for row in connection.exec_driver_sql(_IDS[name], (count,))]
-    first = (connection.exec_driver_sql(_IDS[name]).scalar() or 0) + 1  # we are the only writer
+    if not is_sqlite():
+        return [row[0] for row in door.rows(_NEXT_IDS, count=count)]
+    first = (door.rows(_LAST_ID)[0][0] or 0) + 1  # we are the only writer
     return range(first, first + count)
 
 

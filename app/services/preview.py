@@ -18,7 +18,7 @@ from app.core.states import Reason
 from app.database import read
 from app.delivery import build
 from app.delivery.directory import surroundings_of
-from app.delivery.queue import Loaded
+from app.delivery.loading import Loaded
 from app.delivery.settings import DeliverySettings, settle
 from app.errors import Invalid, NotFound, Problem
 from app.models import Event, Organization, SigningSecret, Webhook

@@ -12,7 +12,7 @@ from app.core import raw
 from app.core.access import Permission
 from app.core.raw import RawError
 from app.core.states import DeliveryKind
-from app.database import write
+from app.database import door_of, write
 from app.delivery import bell, queue
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Throttled
@@ -147,5 +147,5 @@ def make(session: Session, webhook: Webhook, sample: Sample, now: int, *, detail
         kind=DeliveryKind.TEST,
         by_hand=True,
     )
-    queue.enqueue(session, [row | {"detail": detail}])
+    queue.enqueue(door_of(session), [row | {"detail": detail}])
     return public_id

@@ -34,11 +34,14 @@ def assert_by_index(found, index):
         assert not re.search(r"Seq Scan on delivery|SCAN (delivery|next)\b(?! USING)", plan), plan
 
 
-def test_who_waits_is_found_by_the_waiting_index(filled, clock):
+def test_a_look_finds_who_waits_and_what_is_special_each_by_its_index(filled, clock):
     with plans.plans() as found:
-        assert len(queue.waiting(clock.now, "worker-1")) == 1
+        assert len(queue.look(clock.now, "worker-1").lines) == 1
 
-    assert_by_index(found, "ix_delivery_waiting")
+    special, lines = found
+    assert_by_index([special], "ix_delivery_by_hand")
+    assert_by_index([special], "ix_delivery_suspect")
+    assert_by_index([lines], "ix_delivery_waiting")
 
 
 def test_a_claim_finds_what_is_due_by_the_waiting_index(filled, clock):

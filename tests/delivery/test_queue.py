@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from app.core.states import DeliveryState, ErrorClass, Outcome, Reason
-from app.database import is_sqlite, write
+from app.database import hot_write, is_sqlite, write
 from app.delivery import queue
 from app.delivery.queue import Ending, Finished
 from app.models import Delivery, Lane
@@ -57,8 +57,8 @@ def attempt_row(taken, outcome=Outcome.SUCCEEDED, status=200):
 
 def finish(taken, clock, state=DeliveryState.DELIVERED, due_at=None, reason=None):
     ending = Ending(state, due_at, reason, 200, None)
-    with write() as session:
-        return queue.finish(session, [Finished(taken, ending, attempt_row(taken), None, taken.url)], clock.now)
+    with hot_write() as door:
+        return queue.finish(door, [Finished(taken, ending, attempt_row(taken), None, taken.url)], clock.now)
 
 
 def interrupt(hook, clock, times):
@@ -77,7 +77,7 @@ class TestWaiting:
         clock.advance(seconds=5)
         publish()
 
-        found = queue.waiting(clock.now, WORKER)
+        found = queue.look(clock.now, WORKER).lines
 
         due_at = clock.now - 5_000
         assert [(line.webhook_id, line.organization_id, line.due_at, line.retrying) for line in found] == [
@@ -90,7 +90,7 @@ class TestWaiting:
         (taken,) = claim(hook, clock)
         finish(taken, clock, DeliveryState.PENDING, due_at=clock.now + 10_000)
 
-        (line,) = queue.waiting(clock.now, WORKER)
+        (line,) = queue.look(clock.now, WORKER).lines
 
         assert (line.due_at, line.retrying) == (clock.now + 10_000, True)
 
@@ -106,18 +106,18 @@ class TestWaiting:
             with write() as session:
                 session.execute(update(Lane).values(**values))
 
-        assert queue.waiting(clock.now, WORKER) == []
-        assert len(queue.waiting(clock.now + 1, WORKER)) == (way in {"shut", "held"})
+        assert queue.look(clock.now, WORKER).lines == []
+        assert len(queue.look(clock.now + 1, WORKER).lines) == (way in {"shut", "held"})
 
     def test_a_lane_of_ones_own_stays_open(self, publish, hook, clock):
         publish()
         publish()
         claim(hook, clock, places=1)
 
-        assert len(queue.waiting(clock.now, WORKER)) == 1
-        assert queue.waiting(clock.now, "worker-2") == []
+        assert len(queue.look(clock.now, WORKER).lines) == 1
+        assert queue.look(clock.now, "worker-2").lines == []
         queue.let_go(WORKER)
-        assert len(queue.waiting(clock.now, "worker-2")) == 1
+        assert len(queue.look(clock.now, "worker-2").lines) == 1
 
 
 class TestClaiming:

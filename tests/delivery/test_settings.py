@@ -51,7 +51,7 @@ def test_a_change_by_another_process_is_noticed_by_its_version(hook, publish, cl
         row.max_in_flight, row.version = 2, row.version + 1
     assert settings.of(hook.row_id) is before
 
-    settings.keep_only({line.webhook_id: line.version for line in queue.waiting(clock.now, "worker-1")})
+    settings.keep_only({line.webhook_id: line.version for line in queue.look(clock.now, "worker-1").lines})
 
     assert settings.of(hook.row_id).max_in_flight == 2
 

@@ -11,7 +11,7 @@ from app.core.encoding import ContentType
 from app.core.redaction import MASK
 from app.core.retry import Exhausted
 from app.core.shaping import DataMode
-from app.database import read, write
+from app.database import door_of, read, write
 from app.delivery import queue
 from app.delivery.installed import installed
 from app.errors import Invalid, NotFound, Refused
@@ -86,7 +86,7 @@ def sign(organization, clock):
                 attempts_allowed=2,
                 now=clock.now,
             )
-            queue.enqueue(session, [row])
+            queue.enqueue(door_of(session), [row])
             named = installed().schemes.get(scheme or "")
             lines = signing.sign(named, [signs_with], event.public_id, clock.now // 1000, body, header)
         return [("Postroom-Delivery", delivery), *lines]

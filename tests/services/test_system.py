@@ -12,7 +12,7 @@ from app.core.encoding import ContentType
 from app.core.retry import Exhausted
 from app.core.shaping import DataMode
 from app.core.states import DeliveryState
-from app.database import write
+from app.database import door_of, write
 from app.delivery import queue
 from app.models import Event, Lane, Webhook, Worker
 from app.services import system
@@ -78,7 +78,7 @@ def make_deliveries(organization, clock):
                 | {"state": state.value, **leased}
                 for copy, at in enumerate(due)
             ]
-            queue.enqueue(session, rows)
+            queue.enqueue(door_of(session), rows)
 
     return make
 

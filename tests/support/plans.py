@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, event, text
 
 from app.database import is_sqlite
+from app.door import Door, Statement
 from app.extensions import db
 
 FILLED = 20_000
@@ -48,11 +49,20 @@ def plans() -> Iterator[list[str]]:
         if not statement.startswith("INSERT"):
             sent.append((statement, parameters))
 
+    at_driver = Door._run
+
+    def note_at_driver(door: Door, statement: Statement, values: dict[str, Any]) -> Any:
+        answer = at_driver(door, statement, values)  # which writes lists as the driver takes them
+        sent.append((statement.sqlite if is_sqlite() else statement.postgresql, values))
+        return answer
+
     event.listen(Engine, "before_cursor_execute", note)
+    Door._run = note_at_driver  # type: ignore[method-assign]
     try:
         yield found
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+        Door._run = at_driver  # type: ignore[method-assign]
     explain = "EXPLAIN QUERY PLAN " if is_sqlite() else "EXPLAIN "
     for statement, parameters in sent:
         with db.engine.connect() as connection:
