@@ -96,7 +96,8 @@ def recovered(name: str, since: int, waiting: int, missed: int, *, was_off: bool
     if waiting:
         body += f" {_count(waiting, 'delivery', 'deliveries')} that waited {'is' if waiting == 1 else 'are'} sent now."
     if missed:
-        body += f" {_count(missed, 'event')} happened while it was off; they can be sent from its page."
+        them = "it" if missed == 1 else "they"
+        body += f" {_count(missed, 'event')} happened while it was off; {them} can be sent from its page."
     return Text(subject(f"{name} delivers again"), body)
 
 
