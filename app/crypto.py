@@ -139,6 +139,17 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
+def new_totp_secret() -> str:
+    """Return a secret for an authenticator app: 20 random bytes in base 32 (RFC 4226 asks for no less than 16)."""
+    return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+def new_recovery_code() -> str:
+    """Return a code to be written down: 80 random bits as four groups of four."""
+    text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return "-".join(text[start : start + 4] for start in range(0, 16, 4))
+
+
 def new_api_key() -> tuple[str, str]:
     """Return (key, id): `prk_`, the 8 characters it is found by, and 32 random bytes."""
     key_id = secrets.token_hex(4)

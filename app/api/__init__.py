@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.api import (
+    alerts,
+    audit,
     business_units,
     companies,
     deliveries,
@@ -12,8 +14,11 @@ from app.api import (
     event_types,
     events,
     health,
+    members,
+    organization,
     problems,
     replays,
+    roles,
     stats,
     webhooks,
 )
@@ -26,7 +31,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Problem", "refuse_invalid", "register"]
 
-NOUNS = (events, webhooks, deliveries, replays, stats, event_types, business_units, companies)
+NOUNS = (
+    events,
+    webhooks,
+    deliveries,
+    replays,
+    stats,
+    event_types,
+    business_units,
+    companies,
+    members,
+    roles,
+    organization,
+    alerts,
+    audit,
+)
 
 
 def register(app: OpenAPI) -> None:

@@ -12,9 +12,9 @@ from app.api.schemas.shapes import moment_of
 from app.core import raw
 from app.core.raw import RawError
 from app.errors import Invalid, Problem, TooLarge
-from app.services.events import PRODUCER_ID, Posted
+from app.services.events import LARGEST_EVENT, PRODUCER_ID, Posted
 
-LARGEST = 256 * 1024
+LARGEST = LARGEST_EVENT
 MOST_IN_BATCH = 1_000
 LARGEST_BATCH = 8 * 2**20
 _LONGEST_ADDRESS = 254

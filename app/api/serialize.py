@@ -11,6 +11,7 @@ from app.core.outcome import Timings
 from app.core.packs import EventPack
 from app.core.redaction import shown_headers
 from app.models import Delivery, Event, EventType
+from app.services.audit import Entry
 from app.services.business_units import Unit
 from app.services.companies import CompanyView
 from app.services.deliveries import AttemptView
@@ -18,10 +19,12 @@ from app.services.events import FoundEvent
 from app.services.explain import Explanation
 from app.services.intake import Stored
 from app.services.log import DeliveryRow
+from app.services.members import MemberView
 from app.services.missed import Missed
 from app.services.preview import Preview
 from app.services.replay_selection import Selection
 from app.services.replays import Progress, ReplayView, left_out_of
+from app.services.roles import RoleView
 from app.services.stats import Percentiles, Statistics, Volume
 from app.services.webhooks import WebhookView
 
@@ -191,6 +194,7 @@ def webhook(view: WebhookView, **more: Any) -> Shape:
         "failing_since": moment_or_null(view.failing_since),
         "last_success_at": moment_or_null(view.last_success_at),
         "last_error": view.last_error,
+        "next_probe_at": moment_or_null(view.probe_at),
         **more,
     }
 
@@ -371,4 +375,49 @@ def replay(found: Progress) -> Shape:
         "left": found.left,
         "refused": [{"reason": why, "count": count} for why, count in found.refused],
         "seconds_left": found.seconds_left,
+    }
+
+
+# --- people
+
+
+def member(found: MemberView) -> Shape:
+    """A member."""
+    return {
+        "id": found.id,
+        "name": found.name,
+        "email": found.email,
+        "role": found.role,
+        "sees_everything": found.sees_everything,
+        "business_units": list(found.unit_ids),
+        "webhooks": [{"id": each.id, "name": each.name} for each in found.webhooks],
+        "active": found.is_active,
+        "has_password": found.has_password,
+        "last_seen_at": moment_or_null(found.last_seen_at),
+        "created_at": moment(found.created_at),
+    }
+
+
+def role(found: RoleView) -> Shape:
+    """A role."""
+    return {
+        "name": found.name,
+        "permissions": sorted(found.permissions),
+        "sees_everything": found.sees_everything,
+        "members": found.members,
+        "fixed": found.is_fixed,
+    }
+
+
+def audit_entry(found: Entry) -> Shape:
+    """An entry of the audit log."""
+    return {
+        "at": moment(found.at),
+        "actor": found.actor,
+        "actor_id": found.actor_id,
+        "address": found.address,
+        "action": found.action,
+        "object": found.object_name,
+        "object_id": found.object_id,
+        "changes": [{"field": name, "before": before, "after": after} for name, before, after in found.fields],
     }

@@ -98,14 +98,18 @@ def install_pack(name: str, organization: str | None, as_json: bool) -> None:
 @click.command("reset-password")
 @click.option("--email", required=True, help="Whose password.")
 @_password_file("--password-file")
-def reset_password(email: str, password_file: IO[str] | None) -> None:
+@click.option("--without-codes", is_flag=True, help="Also ask for no codes at sign-in, for who has lost the app.")
+def reset_password(email: str, password_file: IO[str] | None, *, without_codes: bool) -> None:
     """Set somebody's password. It ends all their sessions."""
     password = _password(password_file)
     with application():
-        from app.services import sign_in
+        from app.services import sign_in, two_factor
 
-        sign_in.reset_password(email, password)
+        sign_in.reset_password(email, password, without_codes=without_codes)
+        still = two_factor.asks_for_codes(email)
     click.echo(f"{email} has a new password and was signed out everywhere.")
+    if still:
+        click.echo("Signing in still asks for a code. --without-codes turns that off.")
 
 
 @click.command()

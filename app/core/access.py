@@ -43,8 +43,9 @@ class Role:
     sees_everything: bool = False
 
 
+ADMIN = "Admin"  # it stays as it is, whatever becomes of the others
 ROLES = (
-    Role("Admin", frozenset(Permission), sees_everything=True),
+    Role(ADMIN, frozenset(Permission), sees_everything=True),
     Role("Developer", frozenset({Permission.WEBHOOKS, Permission.PAYLOADS, Permission.CATALOGUE})),
     Role("Support", frozenset({Permission.LOG})),
     Role("Member", frozenset()),

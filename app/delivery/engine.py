@@ -423,7 +423,7 @@ class Engine:
         batch, self._judged = self._judged, []
         self._recorded_at = time.monotonic()
         try:
-            turned_off, shut = record(batch, clock.now())
+            switched, shut = record(batch, clock.now())
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -431,9 +431,9 @@ class Engine:
             self._judged_since = time.monotonic() + STORAGE_PAUSE_S
             logs.trouble("the database can't be used; recording again in a second", error)
             return
-        for webhook_id in turned_off:
+        for webhook_id in switched:
             settings.forget(webhook_id)
-        self._hand_back_lines([*turned_off, *shut])
+        self._hand_back_lines([*switched, *shut])
         self._more = True
 
     def _hand_back_lines(self, webhook_ids: Iterable[int]) -> None:

@@ -12,7 +12,8 @@ from app.core import cursors
 from app.core.access import Permission
 from app.database import read
 from app.errors import Invalid, Problem
-from app.models import AuditEntry
+from app.models import AuditEntry, Membership
+from app.services.scope import Actor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-    from app.services.scope import Actor
+    from app.models import User
 
 MOST_LISTED = 200
 
@@ -56,6 +57,13 @@ def record(
     )
 
 
+def record_own(session: Session, user: User, action: str, address: str | None) -> None:
+    """Put on record what a user did to their own account, in each of their organizations."""
+    for membership in session.scalars(select(Membership).where(Membership.user_id == user.id)):
+        actor = Actor(membership.organization_id, user.name, frozenset(), public_id=user.public_id, address=address)
+        record(session, actor, action, user)
+
+
 # --- reading it
 
 
@@ -75,11 +83,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which entries are asked for. `object` is a public id or the name as it was."""
+    """Which entries are asked for. `object` is a public id or the name as it was; from `since`, before `until`."""
 
     actor: str | None = None
     action: str | None = None
     object: str | None = None
+    since: int | None = None
+    until: int | None = None
     cursor: str | None = None
 
 
@@ -130,6 +140,10 @@ def _matching(actor: Actor, asked: AuditQuery) -> Select[AuditEntry]:
         query = query.where(AuditEntry.action == asked.action)
     if asked.object:
         query = query.where((AuditEntry.object_id == asked.object) | (AuditEntry.object_name == asked.object))
+    if asked.since is not None:
+        query = query.where(AuditEntry.at >= asked.since)
+    if asked.until is not None:
+        query = query.where(AuditEntry.at < asked.until)
     if asked.cursor:
         query = query.where(tuple_(AuditEntry.at, AuditEntry.id) < _place(asked.cursor))
     return query

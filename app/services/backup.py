@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app import clock
 from app.crypto import KEY_FILE
 from app.database import APPLICATION_ID
 from app.errors import Conflict, Refused
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 DATABASE = "postroom.db"
+LAST = "last-backup"
 
 
 def backup(settings: Settings, target: Path, *, with_key: bool) -> None:
@@ -42,6 +44,14 @@ def backup(settings: Settings, target: Path, *, with_key: bool) -> None:
             if with_key and key.exists():
                 archive.add(key, KEY_FILE)
         packed.rename(target)
+    (settings.data_dir / LAST).write_text(str(clock.now()), encoding="ascii")
+
+
+def last(settings: Settings) -> int | None:
+    """Return when the last backup was made; None: none that is known of."""
+    file = settings.data_dir / LAST
+    text = file.read_text(encoding="ascii") if file.exists() else ""
+    return int(text) if text.isdigit() else None
 
 
 def restore(settings: Settings, source: Path) -> list[str]:

@@ -50,7 +50,7 @@ class Listed:
 
 def list_all(actor: Actor) -> list[Unit]:
     """Return all business units by name."""
-    actor.require(Permission.DIRECTORY, Permission.WEBHOOKS)
+    actor.require(Permission.DIRECTORY, Permission.WEBHOOKS, Permission.MEMBERS)
     with read() as session:
         query = for_org(session, actor, BusinessUnit).query().order_by(BusinessUnit.name, BusinessUnit.id)
         return [_view(row) for row in session.scalars(query)]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PRODUCER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_LISTED = 250
+LARGEST_EVENT = 256 * 1024  # bytes of the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Posted:
     visible_to: tuple[str, ...] | None = None
     context: bytes | None = None
     previous: bytes | None = None
+    not_to: str | None = None  # the webhook it is about, which isn't to hear of its own trouble
 
 
 def publish(actor: Actor, posted: Posted, now: int) -> Stored:
@@ -125,6 +127,7 @@ def _prepared(actor: Actor, posted: Posted, now: int, kind: KnownType, unit: int
         api_key_id=actor.api_key_id,
         diff_model=kind.diff_model,
         diff_into=kind.diff_into,
+        not_to=posted.not_to,
     )
 
 

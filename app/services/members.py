@@ -15,13 +15,15 @@ from app.core.passwords import email_problem, password_problem
 from app.core.states import Reason
 from app.database import read, write
 from app.delivery import bell, settings
-from app.errors import Conflict, Invalid, NotFound, Problem, Refused
-from app.models import BusinessUnit, Membership, Notification, Organization, Role, User, Webhook
-from app.services import audit
+from app.errors import Conflict, Invalid, NotFound, Problem
+from app.models import BusinessUnit, Membership, Notification, Role, User, Webhook
+from app.services import audit, roles
 from app.services.scope import Actor, for_org
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Select
 
 LONGEST_NAME = 100
 
@@ -35,18 +37,10 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class RoleView:
-    """A role that members can have."""
-
-    name: str
-    permissions: frozenset[Permission]
-    sees_everything: bool
-
-
-@dataclass(frozen=True, slots=True)
 class MemberView:
     """A member as shown."""
 
+    row_id: int
     id: str
     user_id: str
     name: str
@@ -54,6 +48,8 @@ class MemberView:
     role: str
     sees_everything: bool
     units: tuple[Named, ...]
+    unit_ids: tuple[str, ...]
+    """The external ids of the same units."""
     webhooks: tuple[Named, ...]
     is_active: bool
     has_password: bool
@@ -71,11 +67,12 @@ class _OnRecord(NamedTuple):
 # --- finding
 
 
-def list_all(actor: Actor) -> list[MemberView]:
-    """Return the members by name, with the webhooks they own."""
+def list_all(actor: Actor, *, q: str = "", role: str = "") -> list[MemberView]:
+    """Return the members by name, with the webhooks they own: those whose name or e-mail contains `q`, of a role."""
     actor.require(Permission.MEMBERS)
+    query = _members_of(actor, q, role)
     with read() as session:
-        members = session.scalars(_members(session, actor)).all()
+        members = session.scalars(_members(session, actor).where(Membership.id.in_(query))).all()
         owned = _owned(session, [member.id for member in members])
         views = [_view(member, owned.get(member.id, ())) for member in members]
     return sorted(views, key=lambda view: (view.name.casefold(), view.email))
@@ -88,12 +85,12 @@ def find(actor: Actor, public_id: str) -> MemberView:
         return _shown(session, _one(session, actor, public_id))
 
 
-def list_roles(actor: Actor) -> list[RoleView]:
-    """Return the organization's roles, in the order they were made."""
-    actor.require(Permission.MEMBERS)
+def who_lets_in(actor: Actor) -> list[str]:
+    """Return the names of two members who can give the actor access; any member may know them."""
     with read() as session:
-        roles = session.scalars(for_org(session, actor, Role).query().order_by(Role.id))
-        return [RoleView(role.name, _permissions(role), role.sees_everything) for role in roles]
+        rows = session.scalars(_members(session, actor).order_by(Membership.id)).all()
+        found = [row.user.name for row in rows if Permission.MEMBERS in row.permissions and row.user.password_hash]
+    return found[:2]
 
 
 def _members(session: Session, actor: Actor) -> Any:
@@ -102,6 +99,17 @@ def _members(session: Session, actor: Actor) -> Any:
         .query()
         .options(joinedload(Membership.user), joinedload(Membership.role), selectinload(Membership.units))
     )
+
+
+def _members_of(actor: Actor, q: str, role: str) -> Select[int]:
+    query = select(Membership.id).where(Membership.organization_id == actor.organization_id)
+    if q:
+        query = query.join(Membership.user).where(
+            User.name.icontains(q, autoescape=True) | User.email.icontains(q, autoescape=True)
+        )
+    if role:
+        query = query.join(Membership.role).where(Role.name == role)
+    return query
 
 
 def _one(session: Session, actor: Actor, public_id: str) -> Membership:
@@ -128,6 +136,7 @@ def _shown(session: Session, member: Membership) -> MemberView:
 def _view(member: Membership, webhooks: tuple[Named, ...]) -> MemberView:
     units = sorted((Named(unit.public_id, unit.name) for unit in member.units), key=lambda unit: unit.name.casefold())
     return MemberView(
+        row_id=member.id,
         id=member.public_id,
         user_id=member.user.public_id,
         name=member.user.name,
@@ -135,6 +144,7 @@ def _view(member: Membership, webhooks: tuple[Named, ...]) -> MemberView:
         role=member.role.name,
         sees_everything=member.role.sees_everything,
         units=tuple(units),
+        unit_ids=tuple(sorted(unit.external_id for unit in member.units)),
         webhooks=webhooks,
         is_active=member.user.is_active,
         has_password=member.user.password_hash is not None,
@@ -161,7 +171,7 @@ def add(
     hashed = crypto.hash_password(password) if password is not None else None
     try:
         with write() as session:
-            _begin_change(session, actor)
+            roles.begin_change(session, actor)
             user = session.scalar(select(User).where(User.email == email))
             if user is not None and hashed is not None:
                 raise Invalid([Problem("password", f"{email} has an account already, with a password of its own.")])
@@ -210,11 +220,11 @@ def change(actor: Actor, public_id: str, *, role: str | None = None, units: Sequ
     """Give a member another role, other business units (public ids), or both. Raises `Conflict` for the last admin."""
     actor.require(Permission.MEMBERS)
     with write() as session:
-        _begin_change(session, actor)
+        roles.begin_change(session, actor)
         member = _one(session, actor, public_id)
         changes: dict[str, tuple[object, object]] = {}
         if role is not None and role != member.role.name:
-            _require_may_give(actor, member.role)
+            roles.require_may_give(actor, member.role)
             given = _role(session, actor, role)
             if Permission.MEMBERS not in given.permissions:
                 _keep_an_admin(session, member)
@@ -240,7 +250,7 @@ def remove(actor: Actor, public_id: str, *, heir: str | None = None) -> None:
     actor.require(Permission.MEMBERS)
     now = clock.now()
     with write() as session:
-        _begin_change(session, actor)
+        roles.begin_change(session, actor)
         member = _leaving(session, actor, public_id)
         touched = _hand_over(session, actor, member, heir, now)
         _record(session, actor, "member.removed", member)
@@ -261,7 +271,7 @@ def deactivate(actor: Actor, public_id: str, *, heir: str | None = None) -> Memb
     actor.require(Permission.MEMBERS)
     now = clock.now()
     with write() as session:
-        _begin_change(session, actor)
+        roles.begin_change(session, actor)
         member = _leaving(session, actor, public_id)
         others = select(Membership.id).where(Membership.user_id == member.user_id, Membership.id != member.id)
         if member.user.is_operator or session.scalar(others.limit(1)) is not None:
@@ -280,9 +290,9 @@ def activate(actor: Actor, public_id: str) -> MemberView:
     """Let somebody sign in again."""
     actor.require(Permission.MEMBERS)
     with write() as session:
-        _begin_change(session, actor)
+        roles.begin_change(session, actor)
         member = _one(session, actor, public_id)
-        _require_may_give(actor, member.role)
+        roles.require_may_give(actor, member.role)
         if not member.user.is_active:
             member.user.is_active = True
             _record(session, actor, "member.activated", member)
@@ -290,27 +300,12 @@ def activate(actor: Actor, public_id: str) -> MemberView:
         return _shown(session, member)
 
 
-def _begin_change(session: Session, actor: Actor) -> None:
-    """Let routing notice; and hold the organization's row, so that two admins can't demote each other at once."""
-    organization = session.get_one(Organization, actor.organization_id, with_for_update=True, populate_existing=True)
-    organization.routing_version += 1
-
-
 def _role(session: Session, actor: Actor, name: str) -> Role:
     role = session.scalar(for_org(session, actor, Role).query().where(Role.name == name))
     if role is None:
         raise Invalid([Problem("role", f"There is no role {name}.")])
-    _require_may_give(actor, role)
+    roles.require_may_give(actor, role)
     return role
-
-
-def _require_may_give(actor: Actor, role: Role) -> None:
-    if not _permissions(role) <= actor.permissions or (role.sees_everything and not actor.view.sees_everything):
-        raise Refused(f"The role {role.name} may do more than you. Ask an admin of your organization.")
-
-
-def _permissions(role: Role) -> frozenset[Permission]:
-    return frozenset(Permission(name) for name in role.permissions)
 
 
 def _units(session: Session, actor: Actor, public_ids: Sequence[str]) -> list[BusinessUnit]:
@@ -323,7 +318,7 @@ def _units(session: Session, actor: Actor, public_ids: Sequence[str]) -> list[Bu
 
 def _leaving(session: Session, actor: Actor, public_id: str) -> Membership:
     member = _one(session, actor, public_id)
-    _require_may_give(actor, member.role)
+    roles.require_may_give(actor, member.role)
     _keep_an_admin(session, member)
     return member
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app import clock, crypto, ids
 from app.core import access
-from app.core.access import Permission, Scope
+from app.core.access import Scope
 from app.core.passwords import email_problem, password_problem
 from app.database import read, write
 from app.errors import Conflict, Invalid, NotFound, Problem
@@ -76,17 +76,11 @@ def create(session: Session, name: str, now: int) -> Organization:
     return organization
 
 
-def rename(actor: Actor, name: str) -> None:
-    """Give the actor's organization another name. Raises `Invalid`."""
-    actor.require(Permission.SETTINGS)
-    name = name.strip()
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise Invalid([Problem("name", f"Give the organization a name of 1 to {LONGEST_NAME} characters.")])
-    with write() as session:
-        organization = session.get_one(Organization, actor.organization_id)
-        before, organization.name = organization.name, name
-        if before != name:
-            audit.record(session, actor, "organization.renamed", organization, {"name": (before, name)})
+def name_problems(field: str, name: str) -> list[Problem]:
+    """Say what is wrong with an organization's name."""
+    if 0 < len(name) <= LONGEST_NAME and name.isprintable():
+        return []
+    return [Problem(field, f"Give the organization a name of 1 to {LONGEST_NAME} characters.")]
 
 
 # --- the first admin
@@ -117,9 +111,7 @@ _ALREADY = "Postroom is set up already. Sign in, or run `postroom create-admin` 
 
 
 def _problems(organization: str | None, email: str, password: str) -> list[Problem]:
-    problems = []
-    if organization is not None and (not 0 < len(organization) <= LONGEST_NAME or not organization.isprintable()):
-        problems.append(Problem("organization", f"Give the organization a name of 1 to {LONGEST_NAME} characters."))
+    problems = [] if organization is None else name_problems("organization", organization)
     if words := email_problem(email):
         problems.append(Problem("email", words))
     if words := password_problem(password, email):
@@ -141,21 +133,31 @@ def _first_rows(session: Session, name: str, email: str, hashed: str, *, with_ke
 
 
 def _admin_rows(session: Session, organization: Organization, email: str, hashed: str, now: int) -> Membership:
-    user = User(
+    user = new_user(email, email.partition("@")[0], hashed, now)
+    user.is_operator = True
+    return as_admin(session, organization, user, now)
+
+
+def new_user(email: str, name: str, hashed: str | None, now: int) -> User:
+    """Return a user to be added; without a hash they can't sign in yet."""
+    return User(
         public_id=ids.new_id("usr"),
         email=email,
-        name=email.partition("@")[0],
+        name=name,
         password_hash=hashed,
         session_version=1,
-        is_operator=True,
+        is_operator=False,
         is_active=True,
         theme="system",
         created_at=now,
     )
-    may_all = select(Role).where(Role.organization_id == organization.id, Role.sees_everything).order_by(Role.id)
-    role = next((role for role in session.scalars(may_all) if Permission.MEMBERS in role.permissions), None)
+
+
+def as_admin(session: Session, organization: Organization, user: User, now: int) -> Membership:
+    """Make a user an admin of an organization, in the caller's transaction."""
+    role = session.scalar(select(Role).where(Role.organization_id == organization.id, Role.name == access.ADMIN))
     if role is None:
-        raise Conflict(f"{organization.name} has no role that sees everything and manages members.")
+        raise Conflict(f"{organization.name} has no role {access.ADMIN}.")
     membership = Membership(
         public_id=ids.new_id("mem"), organization_id=organization.id, user=user, role=role, created_at=now
     )

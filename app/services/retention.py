@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, delete, exists, func, select
@@ -10,7 +11,20 @@ from app.core.states import DeliveryState
 from app.database import read, write
 from app.delivery.installed import installed
 from app.faults import fault
-from app.models import Delivery, Event, InboxRequest, Organization, Replay, ReplayItem, ReplayState, Stat, Webhook
+from app.models import (
+    BrowserSession,
+    Delivery,
+    Event,
+    InboxRequest,
+    Installation,
+    Organization,
+    Replay,
+    ReplayItem,
+    ReplayState,
+    Stat,
+    Webhook,
+)
+from app.services import browser_sessions
 
 if TYPE_CHECKING:
     from app.services.scope import Actor
@@ -20,6 +34,24 @@ INBOX_MS = DAY_MS
 STATS_MS = 90 * DAY_MS
 SLICE = 500
 KEPT_SHORT = (DeliveryState.DELIVERED, DeliveryState.CANCELED, DeliveryState.SKIPPED)
+
+_LAST_RUN = "retention"
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """How many days deliveries stay: delivered, canceled and skipped ones; failed ones."""
+
+    delivered: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """When old rows were last deleted, and how many."""
+
+    at: int
+    deleted: int
 
 
 def kept(actor: Actor) -> tuple[int, int]:
@@ -38,23 +70,28 @@ def kept(actor: Actor) -> tuple[int, int]:
 
 
 def prune(now: int) -> int:
-    """Delete finished deliveries, then events that have none left, old inbox requests and counts; return how many rows.
+    """Delete finished deliveries, then events that have none left, old inbox requests, sign-ins and counts.
+
+    Returns how many rows.
 
     A delivery that is not finished is never deleted, nor is its event.
     """
-    settings = installed().settings
-    short, long = now - settings.retention_days * DAY_MS, now - settings.retention_failed_days * DAY_MS
     with read() as session:
-        organizations = session.scalars(select(Organization.id)).all()
+        organizations = session.scalars(select(Organization).order_by(Organization.id)).all()
+        kept = [(row.id, days_of(row)) for row in organizations]
     deleted = _in_slices(InboxRequest, InboxRequest.received_at < now - INBOX_MS)
-    for organization in organizations:
+    deleted += _in_slices(BrowserSession, BrowserSession.created_at < now - browser_sessions.KEPT_MS)
+    for organization, days in kept:
+        short, long = now - days.delivered * DAY_MS, now - days.failed * DAY_MS
         mine = Delivery.organization_id == organization
         deleted += _in_slices(Delivery, mine, Delivery.created_at < short, Delivery.state.in_(KEPT_SHORT))
         deleted += _in_slices(Delivery, mine, Delivery.created_at < long, Delivery.state == DeliveryState.FAILED)
         unused = ~exists().where(Delivery.event_id == Event.id)
         deleted += _prune_replays(organization, short)
         deleted += _in_slices(Event, Event.organization_id == organization, Event.created_at < short, unused)
-    return deleted + _prune_stats(now - STATS_MS)
+    deleted += _prune_stats(now - STATS_MS)
+    _note_run(now, deleted)
+    return deleted
 
 
 def _prune_stats(before: int) -> int:
@@ -100,7 +137,18 @@ def _empty(replay: int) -> None:
             session.execute(delete(ReplayItem).where(ReplayItem.replay_id == replay, some))
 
 
-def _in_slices(table: type[Delivery | Event | InboxRequest | Replay], *where: ColumnElement[bool]) -> int:
+def days_of(organization: Organization) -> Days:
+    """Return how long the log of an organization is kept: what it wants, and never longer than the operator does."""
+    settings = installed().settings
+    return Days(
+        min(organization.retention_days or settings.retention_days, settings.retention_days),
+        min(organization.retention_failed_days or settings.retention_failed_days, settings.retention_failed_days),
+    )
+
+
+def _in_slices(
+    table: type[BrowserSession | Delivery | Event | InboxRequest | Replay], *where: ColumnElement[bool]
+) -> int:
     deleted = 0
     while True:
         with write() as session:
@@ -111,3 +159,15 @@ def _in_slices(table: type[Delivery | Event | InboxRequest | Replay], *where: Co
         deleted += len(ids)
         if len(ids) < SLICE:
             return deleted
+
+
+def _note_run(now: int, deleted: int) -> None:
+    with write() as session:
+        session.merge(Installation(name=_LAST_RUN, value=str(deleted).encode(), changed_at=now))
+
+
+def last_run() -> Run | None:
+    """Return what the last run came to; None before the first."""
+    with read() as session:
+        row = session.get(Installation, _LAST_RUN)
+        return None if row is None else Run(row.changed_at, int(row.value))

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import Select, and_, case, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app import clock, crypto, logs
 from app.core.passwords import LONGEST, email_problem, password_problem
-from app.database import is_sqlite, read, write
-from app.errors import Invalid, NotFound, Problem, Refused, Unavailable
-from app.models import Membership, Organization, SignInFailure, User
-from app.services import audit
+from app.database import read, write
+from app.errors import Invalid, NotFound, Problem, Refused
+from app.models import Membership, Organization, User
+from app.services import audit, browser_sessions, two_factor
 from app.services.scope import Actor
+from app.services.sign_in_failures import TooManyFailuresError, count_try, forgive, take_back
 
-WINDOW_MS = 15 * 60_000
-FIRST_DELAY_MS = 5 * 60_000
-LONGEST_DELAY_MS = 60 * 60_000
-FAILURES_OF_ACCOUNT = 5
-FAILURES_OF_ADDRESS = 20
+CODE_ASKED_MS = 10 * 60_000
 
 __all__ = [
+    "CodeNeededError",
     "TooManyFailuresError",
+    "WrongCodeError",
     "WrongPasswordError",
     "actor_for",
     "change_password",
     "confirm",
     "email_problem",
+    "enter_code",
     "find_user",
     "password_problem",
     "reset_password",
@@ -46,12 +43,24 @@ class WrongPasswordError(Refused):
         super().__init__("Wrong e-mail or password.")
 
 
-class TooManyFailuresError(Unavailable):
-    """Too many wrong passwords came for this account from this address, or from this address in all."""
+class CodeNeededError(Refused):
+    """The password fits, but the account has a second factor: nobody is signed in until `enter_code`.
 
-    def __init__(self, wait_ms: int) -> None:
-        seconds = -(-wait_ms // 1000)
-        super().__init__(f"Too many wrong passwords. Try again in {-(-seconds // 60)} min.", retry_after=seconds)
+    `public_id` and `version` say whose password it was, `until` how long a code is waited for.
+    """
+
+    def __init__(self, public_id: str, version: int, until: int) -> None:
+        super().__init__("Enter the code from your app.")
+        self.public_id = public_id
+        self.version = version
+        self.until = until
+
+
+class WrongCodeError(Refused):
+    """The code doesn't fit, or was used already."""
+
+    def __init__(self) -> None:
+        super().__init__("Wrong code. Enter the one that your app shows now, or a recovery code.")
 
 
 class HasId(Protocol):
@@ -67,7 +76,8 @@ def sign_in(email: str, password: str, address: str | None) -> User:
     """Return the user with this e-mail and password; the row is detached: its columns can be read.
 
     `address` is the network address it comes from. Raises `WrongPasswordError`, after too many of them
-    `TooManyFailuresError`. The same words after the same time for an account that doesn't exist.
+    `TooManyFailuresError`; `CodeNeededError` when the account has a second factor. The same words after the same
+    time for an account that doesn't exist.
     """
     email, now = email.strip().lower(), clock.now()
     count_try(email, address, now)
@@ -78,13 +88,45 @@ def sign_in(email: str, password: str, address: str | None) -> User:
         logs.log("a sign-in was refused", address=address)
         raise WrongPasswordError
     with write() as session:
-        _forgive(session, email, address, now)
         user = session.get_one(User, row_id)
-        user.last_seen_at = now
-        _record(session, user, "user.signed_in", address)
-        session.flush()
-        session.refresh(user)
-        session.expunge(user)
+        if user.totp_secret is None:
+            return _let_in(session, user, address, now)
+        take_back(session, email, address, now)
+        needed = CodeNeededError(user.public_id, user.session_version, now + CODE_ASKED_MS)
+    raise needed
+
+
+def enter_code(public_id: str, version: int, code: str, address: str | None) -> User:
+    """Return the detached user whose password was right before, now that the code or a recovery code is too.
+
+    `public_id` and `version` are those of `CodeNeededError`. Raises `WrongCodeError`, after too many of them
+    `TooManyFailuresError`: they count with wrong passwords. `NotFound` when the password was changed meanwhile.
+    """
+    now = clock.now()
+    with read() as session:
+        email = session.scalar(_half_signed_in(public_id, version).with_only_columns(User.email))
+    if email is None:
+        raise NotFound("That took too long. Sign in again.")
+    count_try(email, address, now)
+    with write() as session:
+        user = session.scalar(_half_signed_in(public_id, version).with_for_update())
+        if user is not None and two_factor.uses_up(session, user, code, now, address):
+            return _let_in(session, user, address, now)
+    logs.log("a sign-in was refused", address=address)
+    raise WrongCodeError
+
+
+def _half_signed_in(public_id: str, version: int) -> Select[User]:
+    return select(User).where(User.public_id == public_id, User.session_version == version, User.is_active)
+
+
+def _let_in(session: Session, user: User, address: str | None, now: int) -> User:
+    forgive(session, user.email, address, now)
+    user.last_seen_at = now
+    audit.record_own(session, user, "user.signed_in", address)
+    session.flush()
+    session.refresh(user)
+    session.expunge(user)
     return user
 
 
@@ -105,7 +147,7 @@ def confirm(user: HasId, password: str, address: str | None) -> None:
     if not crypto.password_fits(password[: LONGEST + 1], hashed):
         raise WrongPasswordError
     with write() as session:
-        _forgive(session, email, address, now)
+        forgive(session, email, address, now)
 
 
 # --- sessions
@@ -162,6 +204,7 @@ def sign_out_everywhere(user: HasId) -> int:
     with write() as session:
         row = _one(session, user)
         row.session_version += 1
+        browser_sessions.end_all(session, row)
         return row.session_version
 
 
@@ -182,15 +225,15 @@ def change_password(user: HasId, current: str, new: str, address: str | None = N
     return _set_password(email, new, "new", address)
 
 
-def reset_password(email: str, new: str) -> int:
+def reset_password(email: str, new: str, *, without_codes: bool = False) -> int:
     """Set the password of the account with this e-mail, which ends every session of it; return the session version.
 
-    Raises `NotFound`, `Invalid`.
+    A second factor stays, unless `without_codes`. Raises `NotFound`, `Invalid`.
     """
-    return _set_password(email.strip().lower(), new, "password", None)
+    return _set_password(email.strip().lower(), new, "password", None, without_codes=without_codes)
 
 
-def _set_password(email: str, new: str, field: str, address: str | None) -> int:
+def _set_password(email: str, new: str, field: str, address: str | None, *, without_codes: bool = False) -> int:
     if words := password_problem(new, email):
         raise Invalid([Problem(field, words)])
     hashed = crypto.hash_password(new)
@@ -200,7 +243,11 @@ def _set_password(email: str, new: str, field: str, address: str | None) -> int:
             raise NotFound(f"Nobody here has the e-mail {email}.")
         user.password_hash = hashed
         user.session_version += 1
-        _record(session, user, "user.password_changed", address)
+        browser_sessions.end_all(session, user)
+        if without_codes and user.totp_secret is not None:
+            two_factor.clear(user)
+            audit.record_own(session, user, "user.two_factor_turned_off", address)
+        audit.record_own(session, user, "user.password_changed", address)
         return user.session_version
 
 
@@ -209,87 +256,3 @@ def _one(session: Session, user: HasId) -> User:
     if row is None:
         raise NotFound
     return row
-
-
-def _record(session: Session, user: User, action: str, address: str | None) -> None:
-    """Put it on record in each of the user's organizations."""
-    for membership in session.scalars(select(Membership).where(Membership.user_id == user.id)):
-        actor = Actor(membership.organization_id, user.name, frozenset(), public_id=user.public_id, address=address)
-        audit.record(session, actor, action, user)
-
-
-# --- too many failures
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What failures are counted of, and how many are too many."""
-
-    digest: bytes
-    limit: int
-
-
-def count_try(email: str, address: str | None, now: int) -> None:
-    """Count a try as failed before the password is looked at, so that many at once are not let through.
-
-    Raises `TooManyFailuresError` while the account (from this address) or the address has to wait; that isn't counted.
-    """
-    with write() as session:
-        for subject in _subjects(email, address):
-            count, blocked_until = session.execute(_counting(subject.digest, now)).one()
-            if blocked_until > now:
-                raise TooManyFailuresError(blocked_until - now)
-            if count >= subject.limit:
-                delay = min(FIRST_DELAY_MS << min(count - subject.limit, 10), LONGEST_DELAY_MS)
-                _set(session, subject.digest, blocked_until=now + delay)
-
-
-def _counting(digest: bytes, now: int) -> Any:
-    """Count one more; begin anew when the last one and its delay are longer ago than the window."""
-    table = SignInFailure
-    dialect = sqlite if is_sqlite() else postgresql
-    is_over = and_(table.first_at <= now - WINDOW_MS, table.blocked_until <= now - WINDOW_MS)
-    row = dialect.insert(table).values(subject=digest, count=1, first_at=now, blocked_until=0)
-    row = row.on_conflict_do_update(
-        index_elements=[table.subject],
-        set_={
-            "count": case((is_over, 1), else_=table.count + 1),
-            "first_at": case((is_over, now), else_=table.first_at),
-        },
-    )
-    return row.returning(table.count, table.blocked_until)
-
-
-def _forgive(session: Session, email: str, address: str | None, now: int) -> None:
-    """The password was right: forget the account's failures, take back the address's try, sweep what is over."""
-    account, network = _subjects(email, address)
-    is_over = and_(SignInFailure.first_at < now - WINDOW_MS, SignInFailure.blocked_until < now - WINDOW_MS)
-    session.execute(delete(SignInFailure).where(SignInFailure.subject == account.digest))
-    session.execute(delete(SignInFailure).where(is_over))
-    kept = session.get(SignInFailure, network.digest, with_for_update=True, populate_existing=True)
-    if kept is not None:
-        kept.count -= 1
-        kept.blocked_until = 0 if kept.count < network.limit else kept.blocked_until
-
-
-def _set(session: Session, digest: bytes, **values: int) -> None:
-    session.execute(update(SignInFailure).where(SignInFailure.subject == digest).values(**values))
-
-
-def _subjects(email: str, address: str | None) -> tuple[_Subject, _Subject]:
-    network = _network(address or "")
-    return (
-        _Subject(crypto.digest(f"account\0{email}\0{network}"), FAILURES_OF_ACCOUNT),
-        _Subject(crypto.digest(f"address\0{network}"), FAILURES_OF_ADDRESS),
-    )
-
-
-def _network(address: str) -> str:
-    """The address; of IPv6 the first half, because whoever has one has all of the other."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, IPv6Address):
-        return str(found.ipv4_mapped or int(found) >> 64)
-    return str(found)

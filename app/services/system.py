@@ -29,6 +29,9 @@ SILENT_AFTER_MS = 120_000
 FORGOTTEN_AFTER_MS = 24 * 3_600_000
 COUNTED_UP_TO = 100_000
 
+_SILENT = f"Nothing is being sent: no delivery process has reported for {SILENT_AFTER_MS // 60_000} min."
+_FULL = "New events are refused: the disk is full."
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
@@ -109,9 +112,9 @@ def readiness() -> Readiness:
     found = _storage_problem(settings)
     problems += [found] if found else []
     if found is None and not _delivers():
-        problems.append(f"Nothing is being sent: no delivery process has reported for {SILENT_AFTER_MS // 60_000} min.")
+        problems.append(_SILENT)
     if disk.is_full(settings.data_dir, settings.disk_reserve_mb):
-        problems.append("New events are refused: the disk is full.")
+        problems.append(_FULL)
     return Readiness(tuple(problems))
 
 
@@ -147,6 +150,22 @@ def _delivers() -> bool:
     if _ticked_s is not None and (time.monotonic() - _ticked_s) * 1000 < SILENT_AFTER_MS:
         return True
     return any(not worker.is_silent for worker in list_workers())
+
+
+def troubles() -> tuple[str, ...]:
+    """Return what everybody who may act should know: that nothing is sent, or taken. As a rule it costs nothing."""
+    settings = installed().settings
+    full = disk.is_full(settings.data_dir, settings.disk_reserve_mb)
+    return tuple(words for is_so, words in ((full, _FULL), (not _delivers(), _SILENT)) if is_so)
+
+
+def clock_skew_ms() -> int | None:
+    """Return how far this machine's clock is ahead of the database server's; None with SQLite, which has none."""
+    if is_sqlite():
+        return None
+    with read() as session:
+        theirs = session.scalar(text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"))
+    return clock.now() - int(theirs or 0)
 
 
 # --- workers

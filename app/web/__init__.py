@@ -32,8 +32,9 @@ from app.database import is_unavailable
 from app.errors import AppError, Conflict, Invalid, NotFound, Refused, Throttled, TooLarge, Unavailable
 from app.extensions import login_manager
 from app.version import __version__
-from app.web import filters
-from app.web.viewer import Viewer, load_actor, load_user, viewer
+from app.web import carrying, filters
+from app.web.places import refusal
+from app.web.viewer import Viewer, load_actor, load_user, names_a_foreign_organization, viewer
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -89,6 +90,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.errorhandler(AppError)(_explain)
     app.errorhandler(HTTPException)(_explain_http)
     app.errorhandler(Exception)(_apologize)
+    carrying.register(app)
     filters.register(app.jinja_env, lambda: viewer().zone, lambda: clock.now())
     app.jinja_env.globals.update(csp_nonce=csp_nonce, can=can, asset=asset, version=__version__)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -164,15 +166,24 @@ def _context_once() -> dict[str, Any]:
 def _context() -> dict[str, Any]:
     if is_api():
         return {}
-    from app.services import notifications, webhooks
+    from app.services import notifications, system, webhooks
 
     actor = load_actor()
     shown: Viewer | None = viewer() if actor is not None else None
     attention, notice = 0, None
-    if actor is not None and actor.may(Permission.WEBHOOKS):
+    attention_is_theirs = actor is not None and actor.may(Permission.WEBHOOKS)
+    if actor is not None and attention_is_theirs:
         attention = webhooks.count_needing_attention(actor)
-        notice = None if is_fragment() else notifications.newest(actor)
-    return {"viewer": shown, "attention": attention, "notice": notice, "now_at": clock.now(), "section": ""}
+        notice = None if is_fragment() else notifications.gravest(actor)
+    troubles = system.troubles() if attention_is_theirs and not is_fragment() else ()
+    return {
+        "viewer": shown,
+        "attention": attention,
+        "notice": notice,
+        "troubles": troubles,
+        "now_at": clock.now(),
+        "section": "",
+    }
 
 
 def _check_access(app: Flask) -> BaseResponse | None:
@@ -191,11 +202,11 @@ def _check_access(app: Flask) -> BaseResponse | None:
     actor = load_actor()
     if actor is None or access is None:
         raise Refused("You may not open this.")
-    if access == "operator" and not current_user.is_operator:
+    if (access == "operator" and not current_user.is_operator) or names_a_foreign_organization():
         raise NotFound
-    if isinstance(access, frozenset):
-        actor.require(*access)
-    return None
+    if isinstance(access, frozenset) and not actor.permissions & access:
+        raise Refused(refusal(actor, request.endpoint, viewer().organization_name, is_page=request.method == "GET"))
+    return carrying.named()
 
 
 def _is_same_origin() -> bool:

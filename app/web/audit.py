@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 
 from app.core.access import Permission
+from app.errors import Invalid, Problem
 from app.services import audit
 from app.services.audit import AuditQuery
-from app.web import needs
-from app.web.viewer import actor
+from app.web import audit_exports, needs
+from app.web.carrying import with_query
+from app.web.filters import zone_named
+from app.web.log_filters import as_input
+from app.web.permissions import short
+from app.web.viewer import actor, viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 bp = Blueprint("audit", __name__)
 
-FILTERS = {"actor": "Who", "action": "What", "object": "Object"}
+FILTERS = {"actor": "Who", "action": "What", "object": "Object", "from": "From", "to": "Until"}
 ACTIONS = {
     "api_key.created": "Made API key",
     "api_key.revoked": "Revoked API key",
@@ -40,13 +46,23 @@ ACTIONS = {
     "member.changed": "Changed member",
     "member.deactivated": "Kept from signing in",
     "member.removed": "Removed member",
+    "organization.alerts_changed": "Changed notifications",
+    "organization.changed": "Changed settings",
     "organization.created": "Created organization",
     "organization.renamed": "Renamed organization",
     "replay.started": "Started replay",
     "replay.stopped": "Stopped replay",
+    "role.created": "Added role",
+    "role.deleted": "Deleted role",
+    "role.edited": "Changed role",
     "user.password_changed": "Changed password",
+    "user.recovery_code_used": "Used a recovery code",
+    "user.recovery_codes_made": "Made new recovery codes",
     "user.renamed": "Changed own name",
     "user.signed_in": "Signed in",
+    "user.signed_out_elsewhere": "Signed out elsewhere",
+    "user.two_factor_turned_off": "Turned off codes at sign-in",
+    "user.two_factor_turned_on": "Turned on codes at sign-in",
     "webhook.created": "Created webhook",
     "webhook.deleted": "Deleted webhook",
     "webhook.edited": "Changed webhook",
@@ -65,20 +81,57 @@ ACTIONS = {
 @needs(Permission.AUDIT)
 def index() -> str:
     """The log, or the part of it that is asked for."""
-    asked = AuditQuery(**{name: request.args.get(name) or None for name in (*FILTERS, "cursor")})
+    given = {name: request.args.get(name, "").strip() for name in (*FILTERS, "cursor")}
+    asked = _asked(given)
     page, known = audit.page(actor(), asked), audit.choices(actor())
+    zone = zone_named(viewer().zone) or UTC
     return render_template(
         "audit/index.html",
         section="audit",
-        asked=asked,
+        asked=given | {"from": as_input(asked.since, zone), "to": as_input(asked.until, zone)},
         page=page,
         people=[(name, name) for name in known.actors],
         actions=sorted(((name, named(name)) for name in known.actions), key=lambda pair: pair[1]),
         words=named,
-        chips=list(_chips(asked)),
-        older=_address(replace(asked, cursor=page.next)) if page.next else "",
-        newest=_address(replace(asked, cursor=None)) if asked.cursor else "",
+        short=short,
+        chips=list(_chips(given)),
+        older=_address(given | {"cursor": page.next}) if page.next else "",
+        newest=_address(given | {"cursor": ""}) if given["cursor"] else "",
+        files=[(kind, _address(given | {"cursor": ""}, kind)) for kind in ("csv", "ndjson")],
     )
+
+
+@bp.get("/audit.<any('csv', 'ndjson'):kind>")
+@needs(Permission.AUDIT)
+def export(kind: str) -> Response:
+    """The same as a file."""
+    return audit_exports.stream(kind, actor(), _asked({name: request.args.get(name, "").strip() for name in FILTERS}))
+
+
+def _asked(given: dict[str, str]) -> AuditQuery:
+    return AuditQuery(
+        actor=given["actor"] or None,
+        action=given["action"] or None,
+        object=given["object"] or None,
+        since=_moment(given["from"]),
+        until=_moment(given["to"]),
+        cursor=given.get("cursor") or None,
+    )
+
+
+def _moment(text: str) -> int | None:
+    """A moment as a date-and-time field sends it, in the viewer's zone."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        at = int((found if found.tzinfo else found.replace(tzinfo=zone_named(viewer().zone))).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        at = -1
+    if not 0 <= at < 1 << 62:
+        words = f"{text} isn't a time. Write it like 2026-11-21T09:30."
+        raise Invalid([Problem("from", words)], words)
+    return at
 
 
 def named(action: str) -> str:
@@ -86,14 +139,16 @@ def named(action: str) -> str:
     return ACTIONS.get(action) or action.replace(".", " ").replace("_", " ").capitalize()
 
 
-def _chips(asked: AuditQuery) -> Iterator[tuple[str, str, str]]:
+def _chips(given: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     """Give each filter in words, its name, and the address without it."""
     for name, label in FILTERS.items():
-        value = getattr(asked, name)
+        value = given[name]
         if value:
-            shown = named(value) if name == "action" else value
-            yield f"{label}: {shown}", label, _address(replace(asked, cursor=None, **{name: None}))
+            shown = named(value) if name == "action" else value.replace("T", " ") if name in ("from", "to") else value
+            yield f"{label}: {shown}", label, _address(given | {name: "", "cursor": ""})
 
 
-def _address(asked: AuditQuery) -> str:
-    return url_for("audit.index", **asdict(asked))
+def _address(given: dict[str, str], kind: str = "") -> str:
+    asked = {name: value for name, value in given.items() if value}
+    address = url_for("audit.export", kind=kind) if kind else url_for("audit.index")
+    return with_query(address, urlencode(asked)) if asked else address

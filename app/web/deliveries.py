@@ -15,6 +15,7 @@ from app.core.states import DeliveryKind, DeliveryState
 from app.errors import Conflict, Invalid, NotFound
 from app.services import deliveries, inside, log, preview, retention, saved_views, tests
 from app.web import attempts, exports, is_fragment, live, log_filters, needs, own_path, payloads, words
+from app.web.carrying import with_query
 from app.web.filters import number, zone_named
 from app.web.viewer import actor, viewer
 from app.web.words import Voice
@@ -147,11 +148,11 @@ class _Links:
 
     def page(self, query: str) -> str:
         """The page of a query."""
-        return f"{self._index}?{query}" if query else self._index
+        return with_query(self._index, query) if query else self._index
 
     def fragment(self, query: str) -> str:
         """The rows of a query."""
-        return f"{self._rows}?{query}" if query else self._rows
+        return with_query(self._rows, query) if query else self._rows
 
     def views(self, public_id: str) -> list[tuple[str, str, bool]]:
         """The ways a payload can be shown."""

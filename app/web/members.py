@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from app.core.access import Permission
-from app.errors import Conflict, Invalid
-from app.services import business_units, invitations, members
+from app.errors import Conflict, Invalid, Throttled, Unavailable
+from app.services import business_units, invitations, mails, members, roles
 from app.web import needs, public
+from app.web.permissions import role_words
 from app.web.viewer import actor, begin_session
 
 if TYPE_CHECKING:
@@ -22,19 +23,36 @@ if TYPE_CHECKING:
 
 bp = Blueprint("members", __name__)
 
-ROLE_WORDS = {
-    "Admin": "All of the organization; sees every event.",
-    "Developer": "Webhooks, Log History, bodies and the catalogue.",
-    "Support": "Reads Log History and events.",
-    "Member": "Nothing until given.",
-}
+PER_PAGE = 100
 
 
 @bp.get("/members")
 @needs(Permission.MEMBERS)
 def index() -> str:
-    """The list."""
-    return render_template("members/index.html", section="members", members=members.list_all(actor()))
+    """The list, or those who are searched for."""
+    asked = {name: request.args.get(name, "").strip() for name in ("q", "role")}
+    found = members.list_all(actor(), q=asked["q"], role=asked["role"])
+    page = _page_number(request.args.get("page", ""), -(-len(found) // PER_PAGE))
+    begin = (page - 1) * PER_PAGE
+    return render_template(
+        "members/index.html",
+        section="members",
+        members=found[begin : begin + PER_PAGE],
+        total=len(found),
+        asked=asked,
+        roles=[(role.name, role.name) for role in roles.list_all(actor())],
+        newer=_list_address(asked, page - 1) if page > 1 else "",
+        older=_list_address(asked, page + 1) if begin + PER_PAGE < len(found) else "",
+    )
+
+
+def _page_number(text: str, last: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    return max(1, min(number, last))
+
+
+def _list_address(asked: Mapping[str, str], page: int) -> str:
+    return url_for("members.index", q=asked["q"] or None, role=asked["role"] or None, page=page)
 
 
 @bp.get("/members/new")
@@ -56,7 +74,25 @@ def create() -> Response | tuple[str, int]:
         return _new(given, {problem.field: problem.message for problem in error.problems}), 422
     except Conflict as error:
         return _new(given, {"email": error.message}), 409
+    if mails.is_set_up() and not made.has_password:
+        _mail_invitation(made.id)
     return redirect(url_for("members.show", public_id=made.id), 303)
+
+
+@bp.post("/members/<public_id>/invite")
+@needs(Permission.MEMBERS)
+def invite(public_id: str) -> Response:
+    """Send the invitation by mail, again."""
+    _mail_invitation(public_id)
+    return redirect(url_for("members.show", public_id=public_id), 303)
+
+
+def _mail_invitation(public_id: str) -> None:
+    """Send it and say so; where that fails, the page has the link to copy."""
+    try:
+        flash(f"An invitation was sent to {invitations.mail_link(actor(), public_id)}.")
+    except (Conflict, Throttled, Unavailable) as error:
+        flash(f"No invitation was sent: {error.message}")
 
 
 @bp.get("/members/<public_id>")
@@ -95,7 +131,7 @@ def save(public_id: str) -> Response | str | tuple[str, int]:
 
 def _lost(member: MemberView, role: str, units: list[str]) -> list[str]:
     """The business units whose events the member's webhooks would no longer get."""
-    sees_all = {each.name: each.sees_everything for each in members.list_roles(actor())}
+    sees_all = {each.name: each.sees_everything for each in roles.list_all(actor())}
     if not member.webhooks or sees_all.get(role, False):
         return []
     all_units = [(unit.public_id, unit.name) for unit in business_units.list_all(actor())]
@@ -159,7 +195,7 @@ def _refused_leaving(act: str, public_id: str, error: Invalid | Conflict) -> tup
 def _leaving_page(act: str, public_id: str, error: str = "") -> str:
     """The question before `act`: remove or deactivate."""
     member = members.find(actor(), public_id)
-    may_own = {role.name for role in members.list_roles(actor()) if Permission.WEBHOOKS in role.permissions}
+    may_own = {role.name for role in roles.list_all(actor()) if Permission.WEBHOOKS in role.permissions}
     heirs = [
         (each.id, each.name) for each in members.list_all(actor()) if each.role in may_own and each.id != member.id
     ]
@@ -182,19 +218,22 @@ def _page(public_id: str, errors: Mapping[str, str] | None = None) -> str:
         section="members",
         member=member,
         link=invitations.link_for(actor(), public_id) if is_invited else "",
+        has_mail=mails.is_set_up(),
         errors=errors or {},
         **_offered(),
     )
 
 
 def _new(given: Mapping[str, Any], errors: Mapping[str, str]) -> str:
-    return render_template("members/new.html", section="members", given=given, errors=errors, **_offered())
+    return render_template(
+        "members/new.html", section="members", given=given, errors=errors, has_mail=mails.is_set_up(), **_offered()
+    )
 
 
 def _offered() -> dict[str, Any]:
     """The roles and units to choose from."""
-    roles = [(role.name, role.name, ROLE_WORDS.get(role.name, "")) for role in members.list_roles(actor())]
-    return {"roles": roles, "units": [(unit.public_id, unit.name) for unit in business_units.list_all(actor())]}
+    offered = [(role.name, role.name, role_words(role)) for role in roles.list_all(actor())]
+    return {"roles": offered, "units": [(unit.public_id, unit.name) for unit in business_units.list_all(actor())]}
 
 
 # --- behind the link

@@ -14,10 +14,14 @@ from app.web import (
     event_types,
     events,
     inboxes,
+    installation,
+    mail,
     members,
     missed,
     notifications,
+    password_resets,
     replays,
+    roles,
     saved_views,
     search,
     settings,
@@ -25,6 +29,7 @@ from app.web import (
     sign_in,
     start,
     system,
+    two_factor,
     webhook_why,
 )
 
@@ -33,8 +38,10 @@ if TYPE_CHECKING:
 
 PAGES: tuple[Blueprint, ...] = (
     account.bp,
+    two_factor.bp,
     setup.bp,
     sign_in.bp,
+    password_resets.bp,
     start.bp,
     search.bp,
     webhook_why.bp,  # of webhooks, as webhook_editor.bp
@@ -48,9 +55,12 @@ PAGES: tuple[Blueprint, ...] = (
     business_units.bp,
     companies.bp,
     members.bp,
+    roles.bp,
     api_keys.bp,
     audit.bp,
     notifications.bp,
     settings.bp,
     system.bp,
+    mail.bp,
+    installation.bp,
 )

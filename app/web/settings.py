@@ -1,42 +1,32 @@
-"""The organization: its name, and what its roles may do."""
+"""The organization's settings: its name, what new webhooks begin with, and how long its log is kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from app.core.access import Permission
-from app.errors import Invalid
-from app.services import members, organizations
+from app.delivery.installed import installed
+from app.errors import Invalid, Problem
+from app.services import organization_settings
 from app.web import needs
-from app.web.viewer import actor, viewer
+from app.web.viewer import actor
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
 bp = Blueprint("settings", __name__)
 
-PERMISSIONS = {
-    Permission.WEBHOOKS: "Webhooks: see, add, change, switch, test; Log History; retry, cancel, replay one",
-    Permission.LOG: "Log History and events, without changing anything",
-    Permission.PAYLOADS: "See bodies; without it keys only",
-    Permission.REPLAY: "Replay many at once",
-    Permission.SECRETS: "Rotate and replace signing secrets",
-    Permission.CATALOGUE: "Event types and packs; publish by hand",
-    Permission.DIRECTORY: "Business units and companies",
-    Permission.MEMBERS: "Members and roles",
-    Permission.KEYS: "API keys",
-    Permission.AUDIT: "Audit log",
-    Permission.SETTINGS: "Settings of the organization",
-}
+DAYS = ("retention_days", "retention_failed_days")
 
 
 @bp.get("/settings")
 @needs(Permission.SETTINGS)
 def index() -> str:
-    """The organization's settings."""
-    return _page(viewer().organization_name, "")
+    """The organization's name."""
+    return _general(organization_settings.find(actor()).name, "")
 
 
 @bp.post("/settings")
@@ -45,15 +35,62 @@ def save() -> Response | tuple[str, int]:
     """Rename the organization."""
     name = request.form.get("name", "")
     try:
-        organizations.rename(actor(), name)
+        organization_settings.change(actor(), replace(organization_settings.find(actor()), name=name))
     except Invalid as error:
-        return _page(name, error.problems[0].message), 422
+        return _general(name, error.problems[0].message), 422
     flash("Settings saved.")
     return redirect(url_for("settings.index"), 303)
 
 
-def _page(name: str, error: str) -> str:
-    roles = members.list_roles(actor()) if actor().may(Permission.MEMBERS) else []
+@bp.get("/settings/webhooks")
+@needs(Permission.SETTINGS)
+def webhooks() -> str:
+    """The preset of new webhooks, and how long the log is kept."""
+    found = organization_settings.find(actor())
+    given = {"preset": found.default_preset} | {name: getattr(found, name) for name in DAYS}
+    return _webhooks({name: "" if value is None else str(value) for name, value in given.items()}, {})
+
+
+@bp.post("/settings/webhooks")
+@needs(Permission.SETTINGS)
+def save_webhooks() -> Response | tuple[str, int]:
+    """Change them."""
+    given = {name: request.form.get(name, "").strip() for name in ("preset", *DAYS)}
+    try:
+        wanted = replace(
+            organization_settings.find(actor()),
+            default_preset=given["preset"] or None,
+            retention_days=_days("retention_days", given["retention_days"]),
+            retention_failed_days=_days("retention_failed_days", given["retention_failed_days"]),
+        )
+        organization_settings.change(actor(), wanted)
+    except Invalid as error:
+        names = {"default_preset": "preset"}
+        return _webhooks(given, {names.get(each.field, each.field): each.message for each in error.problems}), 422
+    flash("Settings saved.")
+    return redirect(url_for("settings.webhooks"), 303)
+
+
+def _days(name: str, text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise Invalid([Problem(name, "Enter a whole number of days, or leave it empty.")])
+    return int(text)
+
+
+def _general(name: str, error: str) -> str:
+    return render_template("settings/index.html", section="settings", name=name, error=error)
+
+
+def _webhooks(given: dict[str, str], errors: dict[str, Any]) -> str:
+    presets = sorted(installed().presets.items(), key=lambda pair: (pair[0] != "standard", pair[1].title))
     return render_template(
-        "settings/index.html", section="settings", name=name, error=error, roles=roles, permissions=PERMISSIONS
+        "settings/webhooks.html",
+        section="settings",
+        given=given,
+        errors=errors,
+        presets=[(name, preset.title) for name, preset in presets if name != organization_settings.DEFAULT_PRESET],
+        standard=installed().presets[organization_settings.DEFAULT_PRESET].title,
+        operators=installed().settings,
     )

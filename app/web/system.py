@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, render_template
 
 from app.core.redaction import MASK, redacted
+from app.database import is_sqlite
 from app.delivery.installed import installed
 from app.delivery.transfer import CURL_VERSION
-from app.services import system
+from app.services import backup, doctor, growth, system
+from app.services.doctor import Verdict
 from app.version import __version__
 from app.web import live, operator
 from app.web.filters import number
@@ -66,6 +68,11 @@ def _fixed() -> dict[str, Any]:
         "files": files,
         "options": list(_options(installed().settings)),
         "settings": installed().settings,
+        "growth": growth.rate(),
+        "backup": backup.last(installed().settings),
+        "is_sqlite": is_sqlite(),
+        "skew": system.clock_skew_ms(),
+        "findings": [one for one in doctor.examine(installed().settings) if one.verdict is not Verdict.OK],
     }
 
 

@@ -9,14 +9,11 @@ from flask_login import UserMixin, current_user, login_user, logout_user
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
-from app import clock
 from app.database import read
 from app.models import Membership, Organization, User
+from app.services import browser_sessions
 from app.services.scope import Actor
 from app.web.filters import zone_named
-
-IDLE_MS = 8 * 3_600_000
-LONGEST_MS = 7 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +33,8 @@ class Viewer:
     initials: str
     zone: str
     theme: str
+    organization: str | None
+    """Its id; None for who is in one alone."""
     organization_name: str
     organizations: tuple[Place, ...]
     is_operator: bool
@@ -54,6 +53,10 @@ class SignedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
         self.initials = user.initials
         self.is_operator = user.is_operator
         self.session_version = user.session_version
+        self.zone = user.zone
+        self.theme = user.theme
+        self.is_compact = user.is_compact
+        self.has_shortcuts = user.has_shortcuts
 
     def get_id(self) -> str:
         """What the session cookie holds."""
@@ -63,32 +66,34 @@ class SignedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
 def load_user(session_id: str) -> SignedIn | None:
     """Return the user of a session, unless it was ended, is too old or was idle for too long."""
     public_id, _, version = session_id.partition(":")
-    now = clock.now()
-    if now - session.get("begun_at", 0) > LONGEST_MS or now - session.get("seen_at", 0) > IDLE_MS:
+    place = session.get("browser")
+    if not isinstance(place, str) or not version.isdigit():
         return None
-    with read() as db_session:
-        user = db_session.scalar(select(User).where(User.public_id == public_id, User.is_active))
-        if user is None or str(user.session_version) != version:
-            return None
-        found = SignedIn(user)
-    if request.headers.get("HX-Request") != "true" and now - session["seen_at"] > 60_000:
-        session["seen_at"] = now  # polling doesn't prolong a session
-    return found
+    is_poll = request.method == "GET" and request.headers.get("HX-Request") == "true"  # it never prolongs a session
+    user = browser_sessions.find(place, public_id, int(version), is_use=not is_poll)
+    return None if user is None else SignedIn(user)
 
 
 def begin_session(user: User) -> None:
-    """Sign a user in, in a new session."""
-    session.clear()
-    session["begun_at"] = session["seen_at"] = clock.now()
+    """Sign a user in, in a new session; the one that was there ends."""
+    end_session()
+    session["browser"] = browser_sessions.begin(user.id, request.headers.get("User-Agent", ""), request.remote_addr)
     login_user(SignedIn(user))
-    g.pop("actor", None)
 
 
 def end_session() -> None:
     """Sign the viewer out."""
+    if "browser" in session:
+        browser_sessions.end(session["browser"])
     logout_user()
     session.clear()
     g.pop("actor", None)
+
+
+def this_browser() -> str:
+    """Return the public id of the viewer's own session."""
+    found: str = session.get("browser", "")
+    return found
 
 
 def load_actor() -> Actor | None:
@@ -107,7 +112,8 @@ def actor() -> Actor:
 
 
 def _find_actor() -> Actor | None:
-    asked = request.args.get("org") or session.get("organization")
+    named = request.args.get("org")
+    asked = named or session.get("organization")
     with read() as db_session:
         query = (
             select(Membership)
@@ -125,6 +131,8 @@ def _find_actor() -> Actor | None:
         if not memberships:
             return None
         chosen = next((m for m in memberships if m.organization.public_id == asked), memberships[0])
+        g.is_foreign = named is not None and chosen.organization.public_id != named
+        g.org = chosen.organization.public_id if len(memberships) > 1 else None
         g.places = tuple(Place(m.organization.public_id, m.organization.name) for m in memberships)
         g.organization_name = chosen.organization.name
         found = Actor(
@@ -142,20 +150,36 @@ def _find_actor() -> Actor | None:
     return found
 
 
+def named_organization() -> str | None:
+    """The organization that every address names, for somebody in several; None for who is in one."""
+    found: str | None = g.get("org")
+    return found
+
+
+def names_a_foreign_organization() -> bool:
+    """Whether the request is for an organization that the viewer doesn't belong to."""
+    load_actor()
+    return bool(g.get("is_foreign"))
+
+
 def viewer() -> Viewer:
     """Return what templates may know of whoever is looking; of nobody, their cookies alone."""
-    theme = request.cookies.get("theme", "system")
-    asked = request.cookies.get("zone", "UTC")
+    is_somebody = load_actor() is not None
+    theme = request.cookies.get("theme") or (current_user.theme if is_somebody else "system")
+    asked = request.cookies.get("zone") or (current_user.zone if is_somebody else None) or "UTC"
     zone = asked if zone_named(asked) is not None else "UTC"
-    if load_actor() is None:
-        return Viewer("", "", "", zone, theme, "", (), is_operator=False)
+    if not is_somebody:
+        return Viewer("", "", "", zone, theme, None, "", (), is_operator=False)
     return Viewer(
         name=current_user.name,
         email=current_user.email,
         initials=current_user.initials,
         zone=zone,
         theme=theme if theme in ("light", "dark") else "system",
+        organization=g.org,
         organization_name=g.organization_name,
         organizations=g.places,
         is_operator=current_user.is_operator,
+        shortcuts=current_user.has_shortcuts,
+        density="compact" if current_user.is_compact else "comfortable",
     )

@@ -15,9 +15,19 @@ from app.core.routing import patterns_for
 from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from app.services import choices, drafts, filter_test, inboxes, preview, url_check, webhooks
+from app.services import (
+    choices,
+    drafts,
+    filter_test,
+    inboxes,
+    organization_settings,
+    preview,
+    url_check,
+    webhooks,
+)
 from app.services.log import LogQuery
 from app.services.log import page as log_page
+from app.services.organization_settings import DEFAULT_PRESET
 from app.services.url_check import Checked, Level
 from app.web import form_changes, form_summaries, forms, is_fragment, needs, once, words
 from app.web.viewer import actor
@@ -35,7 +45,6 @@ if TYPE_CHECKING:
     from app.services.webhooks import WebhookView
     from app.web.forms import WebhookForm
 
-DEFAULT_PRESET = "standard"
 PLACEHOLDER_URL = "https://example.com/webhook"
 NEWEST = 5
 VIEWS = (("body", "Body"), ("headers", "Headers"), ("curl", "cURL"))
@@ -69,7 +78,7 @@ def new() -> str:
         form = forms.shown({**settings, **copy})
         form = replace(form, stored=frozenset(), version="")
     else:
-        form = _fresh(request.args.get("preset", DEFAULT_PRESET))
+        form = _fresh(request.args.get("preset") or organization_settings.new_webhooks_preset(actor()))
     return _page(replace(form, url=request.args.get("url", form.url)), None)
 
 

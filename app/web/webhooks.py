@@ -25,6 +25,7 @@ from app.services import (
 )
 from app.services.log import LogQuery
 from app.web import is_fragment, live, needs, once, samples, webhook_figures, webhook_list, words
+from app.web.mail import is_missed
 from app.web.viewer import actor
 from app.web.webhook_list import line_of
 
@@ -49,7 +50,7 @@ def index() -> str:
     created = request.args.get("created")
     secret = once.take(actor().public_id, created) if created else None
     facts = webhook_list.facts(webhook_list.asked()) | webhook_list.menus()
-    return render_template("webhooks/index.html", created=created, secret=secret, **facts)
+    return render_template("webhooks/index.html", created=created, secret=secret, mail_is_missed=is_missed(), **facts)
 
 
 @bp.get("/webhooks/list")

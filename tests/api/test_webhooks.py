@@ -69,6 +69,7 @@ def test_a_webhook_needs_a_name_and_a_url_and_the_preset_fills_in_the_rest(api, 
         "failing_since": None,
         "last_success_at": None,
         "last_error": None,
+        "next_probe_at": None,
         "test_delivery": None,
     }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import stat
 
+import pyotp
 import pytest
 
 from app.core.access import Scope
-from app.services import api_keys, event_types, organizations, sign_in
+from app.services import api_keys, event_types, organizations, sign_in, two_factor
 from app.services.sign_in import WrongPasswordError
 from tests.conftest import PASSWORD, START_AT
 
@@ -130,6 +131,19 @@ class TestOtherCommands:
         assert sign_in.sign_in("ada@acme.test", "nine purple otters", None)
         with pytest.raises(WrongPasswordError):
             sign_in.sign_in("ada@acme.test", PASSWORD, None)
+
+    def test_codes_at_sign_in_stay_unless_told(self, acme, run, app, clock):
+        offer = two_factor.offer(acme["admin"], "Postroom")
+        code = pyotp.TOTP(offer.key.replace(" ", "")).at(clock.now // 1000)
+        two_factor.turn_on(acme["admin"], offer.sealed, code)
+        asked = ("reset-password", "--email", "ada@acme.test", "--password-file", "-")
+
+        told = run(*asked, input="nine purple otters")
+        assert "Signing in still asks for a code. --without-codes turns that off." in told.stdout
+        told = run(*asked, "--without-codes", input="nine purple otters")
+
+        assert "code" not in told.stdout
+        assert sign_in.sign_in("ada@acme.test", "nine purple otters", None)
 
     def test_nobodys_password_is_not_reset(self, acme, run, password_file):
         refused = run("reset-password", "--email", "max@acme.test", "--password-file", password_file)

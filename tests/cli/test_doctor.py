@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from app.cli import doctor
-from app.cli.doctor import Verdict
 from app.core.redaction import MASK
+from app.services import doctor
+from app.services.doctor import Verdict
 
 
 def findings(told):

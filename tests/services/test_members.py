@@ -16,7 +16,7 @@ from app.core.states import Reason
 from app.database import read, write
 from app.errors import Conflict, Invalid, NotFound, Refused
 from app.models import AuditEntry, BusinessUnit, Lane, Membership, Notification, Organization, User, Webhook
-from app.services import members, sign_in
+from app.services import members, roles, sign_in
 from app.services.sign_in import WrongPasswordError
 from tests.conftest import PASSWORD
 
@@ -122,7 +122,7 @@ class TestListing:
     def test_only_who_may_sees_or_changes_members(self, ada, max_, stranger):
         for ask in (
             lambda actor: members.list_all(actor),
-            lambda actor: members.list_roles(actor),
+            lambda actor: roles.list_all(actor),
             lambda actor: members.find(actor, ada.id),
             lambda actor: members.add(actor, "new@acme.test", name="New", role="Member"),
             lambda actor: members.change(actor, ada.id, role="Member"),
@@ -140,7 +140,7 @@ class TestListing:
                 ask(stranger, max_.id)
 
     def test_the_roles_can_be_chosen_from(self, ada):
-        assert [role.name for role in members.list_roles(ada.actor)] == ["Admin", "Developer", "Support", "Member"]
+        assert [role.name for role in roles.list_all(ada.actor)] == ["Admin", "Developer", "Support", "Member"]
 
 
 class TestAdding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -9,7 +10,7 @@ from sqlalchemy import func, select
 from app.core.states import DeliveryState
 from app.database import read
 from app.models import Attempt, Delivery, Event, Stat
-from app.services import retention
+from app.services import organization_settings, retention
 from tests.support import rows
 
 DAY_S = 86_400
@@ -36,6 +37,42 @@ def test_delivered_events_go_after_thirty_days_with_their_attempts(
     clock.advance(seconds=2 * DAY_S)
     retention.prune(clock.now)
     assert _counts() == (0, 0, 0)
+
+
+def test_an_organization_keeps_its_own_log_shorter_and_nobody_elses(
+    publish: Any, make_webhook: Any, receiver: Any, clock: Any, deliver: Any, owner: Any, stranger: Any
+) -> None:
+    class Other:
+        id = stranger.organization_id
+
+    receiver.answers(200, 410, 200)
+    make_webhook(url=receiver.url, retry={"delays": []})
+    make_webhook(url=receiver.url, by=stranger)
+    publish("job.created")
+    deliver()
+    publish("job.created")
+    deliver()
+    publish("job.created", of=Other)
+    deliver()
+    mine = organization_settings.find(owner)
+    organization_settings.change(owner, replace(mine, retention_days=2, retention_failed_days=5))
+
+    def left() -> tuple[int, int]:
+        retention.prune(clock.now)
+        with read() as session:
+            return tuple(
+                session.scalar(select(func.count()).where(Delivery.organization_id == each.organization_id)) or 0
+                for each in (owner, stranger)
+            )
+
+    assert left() == (2, 1)
+    clock.advance(seconds=3 * DAY_S)
+    assert left() == (1, 1), "the failed one stays longer"
+    clock.advance(seconds=3 * DAY_S)
+    assert left() == (0, 1)
+    assert retention.last_run() == retention.Run(clock.now, 2)
+    clock.advance(seconds=25 * DAY_S)
+    assert left() == (0, 0), "the server's own limit holds for all"
 
 
 def test_what_is_not_finished_is_never_deleted(

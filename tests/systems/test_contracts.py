@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.models import Notification
-from app.services import webhooks
+from app.services import system, webhooks
 from tests.conftest import PASSWORD
 from tests.support.pages import Person, words
 from tests.support.rows import all_of
@@ -295,6 +295,7 @@ def test_a4_three_tries_5_minutes_apart_then_the_webhook_is_off_and_its_owner_is
     assert (off.enabled, off.off_reason.value) == (False, "exhausted")
     (notice,) = all_of(Notification)
     assert notice.subject == "Hooks was turned off"
+    system.tick()  # delivery is alive, or that it isn't would be told first
     ada = Person(client)
     ada.sign_in("ada@acme.test", PASSWORD)
     for place in ("/webhooks", f"/webhooks/{webhook.id}"):

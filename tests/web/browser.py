@@ -8,8 +8,11 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 from flask import g
+from sqlalchemy import select
 
-from app import clock
+from app.database import read
+from app.models import User
+from app.services import browser_sessions
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -56,8 +59,13 @@ def sign_in(app: Flask, actor: Actor) -> Browser:
     client = app.test_client()
     with client.session_transaction() as session:
         session["_user_id"] = f"{actor.public_id}:1"  # the version of their sessions: none was ended yet
-        session["begun_at"] = session["seen_at"] = clock.now()
+        session["browser"] = browser_sessions.begin(_row_id(actor), "", None)
     return Browser(actor, client)
+
+
+def _row_id(actor: Actor) -> int:
+    with read() as session:
+        return session.scalars(select(User.id).where(User.public_id == actor.public_id)).one()
 
 
 def words_of(html: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from pathlib import Path
 
@@ -18,7 +21,7 @@ APP = Path(audit.__file__).parents[1]
 
 def actions_in_the_code():
     """Every action that the code puts on record."""
-    call = re.compile(r"record\([^()]*?((?:\"[a-z_]+\.[a-z_]+\"[^\",]*?)+)[,)]", re.DOTALL)
+    call = re.compile(r"record(?:_own)?\([^()]*?((?:\"[a-z_]+\.[a-z_]+\"[^\",]*?)+)[,)]", re.DOTALL)
     found = (call.findall(file.read_text(encoding="utf-8")) for file in APP.rglob("*.py"))
     return {action for each in found for text in each for action in re.findall(r'"([a-z_]+\.[a-z_]+)"', text)}
 
@@ -94,3 +97,35 @@ def test_it_is_for_who_may_read_it_and_of_one_organization(owner, member, strang
     assert "Ada" not in elsewhere, "not even as a choice of the filter"
     with pytest.raises(Refused):
         audit.page(member, AuditQuery())
+
+
+def test_it_is_filtered_by_time_in_the_viewers_zone(ada, owner, clock):
+    for name in ("North", "South", "West"):
+        clock.advance(seconds=3600)  # 10:00, 11:00, 12:00 UTC
+        business_units.put(owner, name.lower(), name)
+    ada.press("/account/prefer", zone="Europe/Madrid")
+
+    page = words(ada.look("/audit?from=2026-11-21T11:30&to=2026-11-21T12:30"))
+
+    assert ("North" in page, "South" in page, "West" in page) == (False, True, False)
+    assert "From: 2026-11-21 11:30" in page
+    assert ada.look("/audit?from=yesterday").status_code == 422
+
+
+def test_it_is_exported_with_its_filters_and_without_formulas(ada, max_, owner):
+    business_units.put(owner, "north", "=HYPERLINK(1)")
+    business_units.put(owner, "north", 'North, "far"')
+    for number in range(300):
+        business_units.put(owner, f"u{number}", f"Unit {number}")
+
+    rows = list(csv.DictReader(io.StringIO(ada.look("/audit.csv?action=business_unit.edited").text)))
+    lines = [json.loads(line) for line in ada.look("/audit.ndjson?action=business_unit.created").text.splitlines()]
+
+    assert [(row["at"], row["actor"], row["object"]) for row in rows] == [
+        ("2026-11-21T09:00:00.000Z", "Ada", 'North, "far"')
+    ]
+    assert json.loads(rows[0]["changes"]) == {"name": {"before": "=HYPERLINK(1)", "after": 'North, "far"'}}
+    assert len(lines) == 301
+    assert lines[-1]["object"] == "=HYPERLINK(1)"
+    assert "'=HYPERLINK(1)" in ada.look("/audit.csv?action=business_unit.created").text
+    assert max_.look("/audit.csv").status_code == 403

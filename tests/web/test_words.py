@@ -289,6 +289,14 @@ def test_what_a_receiver_wrote_is_escaped_in_a_sentence():
             "Turned off on 20 Nov: the receiver answered 410 Gone. 412 events since then.",
         ),
         (
+            {"enabled": False, "off_reason": Reason.EXHAUSTED, "probe_at": NOW + 86_520_000},
+            "danger",
+            (
+                "Turned off on 20 Nov: every attempt of a delivery failed. 412 events since then. "
+                "Next probe 22 Nov, 09:02."
+            ),
+        ),
+        (
             {"enabled": False, "off_reason": Reason.BY_PERSON},
             "",
             "Turned off by Maria Silva on 20 Nov. New events aren't queued.",

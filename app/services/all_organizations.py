@@ -1,0 +1,103 @@
+"""Every organization of this installation, for its operator: the list, new ones, other names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from app import clock
+from app.core.passwords import email_problem
+from app.database import read, write
+from app.errors import Invalid, NotFound, Problem
+from app.models import Event, Membership, Organization, User, Webhook
+from app.services import audit, invitations
+from app.services.organizations import LONGEST_NAME, as_admin, create, name_problems, new_user
+from app.services.scope import Actor, system_actor
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+COUNTED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An organization with how many belong to it; events are counted up to `COUNTED`."""
+
+    id: str
+    name: str
+    created_at: int
+    members: int
+    webhooks: int
+    events: int
+
+
+def list_all() -> list[Listed]:
+    """Return every organization by name. The caller is the operator."""
+    mine = Organization.id
+    members = select(func.count(Membership.id)).where(Membership.organization_id == mine).scalar_subquery()
+    hooks = select(func.count(Webhook.id)).where(Webhook.organization_id == mine, Webhook.deleted_at.is_(None))
+    with read() as session:
+        rows = session.execute(
+            select(Organization, members, hooks.scalar_subquery()).order_by(Organization.name, Organization.id)
+        ).all()
+        return [
+            Listed(row.public_id, row.name, row.created_at, people, webhooks, _count_events(session, row.id))
+            for row, people, webhooks in rows
+        ]
+
+
+def _count_events(session: Session, organization: int) -> int:
+    counted = select(Event.id).where(Event.organization_id == organization).limit(COUNTED)
+    return session.scalar(select(func.count()).select_from(counted.subquery())) or 0
+
+
+def add(operator: Actor, name: str, email: str, admin: str) -> str | None:
+    """Add an organization with its first admin; return the member's id to invite, None for who has a password.
+
+    `admin` is their name, for when the e-mail is new here. The caller is the operator. Raises `Invalid`.
+    """
+    name, email, admin = name.strip(), email.strip().lower(), admin.strip()
+    problems = name_problems("organization", name)
+    if words := email_problem(email):
+        problems.append(Problem("email", words))
+    if not 0 < len(admin) <= LONGEST_NAME or not admin.isprintable():
+        problems.append(Problem("name", f"Give a name of 1 to {LONGEST_NAME} characters."))
+    if problems:
+        raise Invalid(problems)
+    now = clock.now()
+    with write() as session:
+        organization = create(session, name, now)
+        user = session.scalar(select(User).where(User.email == email)) or new_user(email, admin, None, now)
+        member = as_admin(session, organization, user, now)
+        actor = replace(operator, organization_id=organization.id)
+        audit.record(session, actor, "organization.created", organization)
+        audit.record(session, actor, "member.added", user, {"role": (None, member.role.name)})
+        return member.public_id if user.password_hash is None else None
+
+
+def invitation_of(member: str) -> str:
+    """Return a link for the admin of a new organization. The caller is the operator."""
+    with read() as session:
+        found = session.scalar(select(Membership).where(Membership.public_id == member))
+        if found is None:
+            raise NotFound
+        organization = found.organization_id
+    return invitations.link_for(system_actor(organization), member)
+
+
+def rename(operator: Actor, public_id: str, name: str) -> None:
+    """Give any organization another name. The caller is the operator. Raises `Invalid`, `NotFound`."""
+    name = name.strip()
+    if problems := name_problems("name", name):
+        raise Invalid(problems)
+    with write() as session:
+        organization = session.scalar(select(Organization).where(Organization.public_id == public_id))
+        if organization is None:
+            raise NotFound
+        before, organization.name = organization.name, name
+        if before != name:
+            actor = replace(operator, organization_id=organization.id)
+            audit.record(session, actor, "organization.renamed", organization, {"name": (before, name)})
