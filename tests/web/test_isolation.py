@@ -14,7 +14,7 @@ from app import ids
 from app.database import read, write
 from app.extensions import db
 from app.models import Notification, Webhook
-from app.services import api_keys, companies, inboxes, log
+from app.services import api_keys, browser_sessions, companies, inboxes, log, roles
 from app.services.log import LogQuery
 from tests.api.conftest import Api
 from tests.support.pages import Person
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from werkzeug.routing import Rule
 
 SECRETS = "Zebra"  # stands in every name, payload and URL of the other organization
-# Parts of an address that are nobody's: files, formats, packs that are there for all, tokens that are secrets.
+# Parts of an address that are nobody's: files, formats, packs that are there for all, tokens that are secrets; and
+# those that are the operator's.
 NOBODYS = {
     "static",
+    "audit.export",
     "deliveries.export",
+    "installation.ask_name",
+    "installation.rename",
     "inboxes.take",
     "members.invited",
     "members.accept",
@@ -58,6 +62,8 @@ class Things:
     unit_id: str
     company: str
     event_type: str
+    role: str
+    session: str
 
     def of(self, endpoint: str, argument: str) -> str:
         """What stands for an argument of an address."""
@@ -75,6 +81,8 @@ class Things:
             "members": self.member,
             "keys": self.key,
             "event_types": self.event_type,
+            "roles": self.role,
+            "account": self.session,
         }[noun]
 
 
@@ -115,6 +123,8 @@ def make_things(app: Flask, make_member: Any, make_unit: Any, publish: Any, make
             unit_id=unit.public_id,
             company=f"{mark}-company",
             event_type=f"{mark.lower()}.created",
+            role=roles.create(admin, f"{mark} role", []).name,
+            session=browser_sessions.begin(other.user.id, "", None),
         )
 
     return make
