@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from app import mail
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -72,6 +74,15 @@ def _one_of(*names: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _mail_server(text: str) -> str:
+    mail.parse(text)
+    return text
+
+
+def _sender(text: str) -> str:
+    return mail.parse_sender(text)
 
 
 def _database(text: str) -> str:
@@ -142,6 +153,17 @@ class Settings:
     disk_reserve_mb: int = _option(
         "DISK_RESERVE_MB", "Free space below which new events are refused, in MiB", _whole(0, 1_000_000), 256
     )
+    smtp_url: str | None = _option(
+        "SMTP_URL",
+        "Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…:465; left out: no mails are sent",
+        _mail_server,
+        None,
+        secret=True,
+    )
+    smtp_plain: bool = _option("SMTP_PLAIN", "Send mails unencrypted to a server that offers no TLS", _flag, False)
+    mail_from: str | None = _option(
+        "MAIL_FROM", "Sender of mails; left out: Postroom at the host of POSTROOM_BASE_URL", _sender, None
+    )
     log_format: str = _option("LOG_FORMAT", "text for people, json for machines", _one_of("text", "json"), "text")
     faults: str = _option("FAULTS", "For tests: where to break on purpose", str, "")
 
@@ -150,6 +172,11 @@ class Settings:
         """The address people know this server by, without a slash at its end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.base_url or f"http://{host}:{self.port}"
+
+    @property
+    def mail_sender(self) -> str:
+        """The sender of mails, as a From header has it."""
+        return self.mail_from or f"Postroom <postroom@{mail.domain_of(urlsplit(self.address).hostname or 'localhost')}>"
 
     @property
     def database(self) -> str:
@@ -174,7 +201,8 @@ def read_settings(environ: Mapping[str, str] | None = None, **given: Any) -> tup
             known.add(f"{name}_FILE")
             text = _from_file(name, text, environ.get(f"{name}_FILE"))
         if text:
-            values[field.name] = _parsed(name, text, field.metadata["parse"])
+            shown = "" if field.metadata["secret"] else f"={text}"
+            values[field.name] = _parsed(f"{name}{shown}", text, field.metadata["parse"])
     values.update({name: value for name, value in given.items() if value is not None})
     values.setdefault("data_dir", _default_data_dir())
     return Settings(**values), _warnings(environ, known)
@@ -195,7 +223,7 @@ def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:
     try:
         return parse(text)
     except ValueError as error:
-        raise BadSetting(f"{name}={text}: {error}.") from error
+        raise BadSetting(f"{name}: {error}.") from error
 
 
 def _warnings(environ: Mapping[str, str], known: set[str]) -> list[str]:

@@ -12,7 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from app import clock, database, logs
 from app.database import StorageBroken, is_sqlite
 from app.delivery import bell, health, queue, settings
-from app.services import growth, retention, system
+from app.services import growth, password_resets, probes, retention, system, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,9 @@ class Clockwork:
             ("heartbeat", self._report, 5),
             ("release lapsed leases", self._release_lapsed, 5),
             ("webhook health", self._review_health, 60),
+            ("notifications", lambda: telling.tell(clock.now()), 10),
+            ("links for new passwords", lambda: password_resets.send_asked(clock.now()), 5),
+            ("probes", lambda: probes.send_due(clock.now()), 60),
             ("checkpoint", lambda: database.checkpoint(larger_than=64 * 2**20), 5),
             ("retention", lambda: retention.prune(clock.now()), 600),
             ("size", lambda: growth.note(clock.now()), 600),

@@ -153,7 +153,7 @@ def _played(day: Day, end_at: int) -> Scene:
         _publish(actor, PUBLISHED[number % len(PUBLISHED)], number, chance)
         engine.run(linger_s=0)
     _let_pass(day, engine, end_at)
-    if (notice := notifications.newest(actor)) is not None:
+    while (notice := notifications.gravest(actor)) is not None:
         notifications.close(actor, notice.id)
     delivery, event = _retried(made["jobs"])
     return Scene(made, delivery, event, _inbox(actor))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.api import (
+    alerts,
     audit,
     business_units,
     companies,
@@ -28,7 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Problem", "refuse_invalid", "register"]
 
-NOUNS = (events, webhooks, deliveries, event_types, business_units, companies, members, roles, organization, audit)
+NOUNS = (
+    events,
+    webhooks,
+    deliveries,
+    event_types,
+    business_units,
+    companies,
+    members,
+    roles,
+    organization,
+    alerts,
+    audit,
+)
 
 
 def register(app: OpenAPI) -> None:

@@ -190,6 +190,7 @@ def webhook(view: WebhookView, **more: Any) -> Shape:
         "failing_since": moment_or_null(view.failing_since),
         "last_success_at": moment_or_null(view.last_success_at),
         "last_error": view.last_error,
+        "next_probe_at": moment_or_null(view.probe_at),
         **more,
     }
 

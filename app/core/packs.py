@@ -64,12 +64,16 @@ class PackType:
 
 @dataclass(frozen=True, slots=True)
 class EventPack:
-    """A catalogue: kinds in the order they are shown, and the types of each."""
+    """A catalogue: kinds in the order they are shown, and the types of each.
+
+    The events of an `own` one come from Postroom itself; nobody publishes them.
+    """
 
     name: str
     title: str
     kinds: tuple[Kind, ...]
     types: tuple[PackType, ...]
+    own: bool = False
 
 
 def load_packs(files: Iterable[tuple[str, bytes]]) -> dict[str, EventPack]:
@@ -80,7 +84,7 @@ def load_packs(files: Iterable[tuple[str, bytes]]) -> dict[str, EventPack]:
 def _pack(name: str, text: bytes) -> EventPack:
     file = f"{name}.toml"
     vocabulary.check_name(file, name)
-    top = vocabulary.read(file, text, ("title", "kind", "type"))
+    top = vocabulary.read(file, text, ("title", "own", "kind", "type"))
     kinds = tuple(Kind(kind.text("name"), kind.text("title")) for kind in top.tables("kind", ("name", "title")))
     known = [kind.name for kind in kinds]
     types = tuple(_type(table, known) for table in top.tables("type", _TYPE_KEYS))
@@ -90,7 +94,7 @@ def _pack(name: str, text: bytes) -> EventPack:
             if type_name in taken:
                 top.refuse("type", f"the name {type_name!r} is there twice")
             taken.add(type_name)
-    return EventPack(name, top.text("title"), kinds, types)
+    return EventPack(name, top.text("title"), kinds, types, top.may("own", bool) or False)
 
 
 def _type(table: Table, kinds: Collection[str]) -> PackType:

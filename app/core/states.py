@@ -40,6 +40,9 @@ class DeliveryKind(StrEnum):
     REPLAY = "replay"
 
 
+PROBE = "probe"  # the detail of a test payload that Postroom sends by itself, to see whether a receiver is well again
+
+
 class Reason(StrEnum):
     """Why a delivery was not sent, or will not be tried again, or why a webhook is off."""
 

@@ -396,7 +396,7 @@ class Engine:
         """Write what the answers mean, all in one commit; keep them and try again while the database is away."""
         batch, self._judged = self._judged, []
         try:
-            turned_off, shut = record(batch, clock.now())
+            switched, shut = record(batch, clock.now())
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -404,9 +404,9 @@ class Engine:
             self._judged_since = time.monotonic() + STORAGE_PAUSE_S
             logs.trouble("the database can't be used; recording again in a second", error)
             return
-        for webhook_id in turned_off:
+        for webhook_id in switched:
             settings.forget(webhook_id)
-        self._hand_back_lines([*turned_off, *shut])
+        self._hand_back_lines([*switched, *shut])
         self._more = True
 
     def _hand_back_lines(self, webhook_ids: Iterable[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app import logs
@@ -10,7 +11,8 @@ from app.core.health import Seen
 from app.core.outcome import Decision, Result, Timings, decide
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.database import write
-from app.delivery import build, health, queue
+from app.delivery import build, health, notices, queue
+from app.delivery.health import Probed
 from app.delivery.queue import Claim, Ending, Finished, SentBodyRow
 from app.faults import fault
 
@@ -45,23 +47,27 @@ class Judged(NamedTuple):
 
 
 def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
-    """Record a batch; return the webhooks that were turned off for it and those whose lane is shut now."""
+    """Record a batch; return the webhooks that were switched for it and those whose lane is shut now."""
     decided = [(judged, _decide(judged)) for judged in batch]
     finished = [_finished(judged, decision, now) for judged, decision in decided]
     fault("finish.before")
     with write() as session:
         moved = queue.finish(session, finished, now)
         ours = [(judged, decision) for judged, decision in decided if judged.claim.id in moved]
-        shut = health.fold(session, _seen(ours, now), now)
+        shut, happened = health.fold(session, _seen(ours, now), now)
         turn_off = {
             judged.claim.webhook_id: decision.turn_off for judged, decision in ours if decision.turn_off is not None
         }
-        turned_off = health.turn_off(session, turn_off, now) if turn_off else []
+        switched = health.turn_off(session, turn_off, now) if turn_off else []
+        if happened:
+            notices.tell(session, happened, now)
+        if tests := [_probed(judged) for judged, _ in ours if judged.claim.kind is DeliveryKind.TEST]:
+            switched += health.judge_probes(session, tests, now)
     fault("finish.committed")
     for judged, decision in decided:
         if judged.result.outcome is not Outcome.SUCCEEDED:
             _log(judged, decision)
-    return turned_off, shut
+    return switched, shut
 
 
 def _decide(judged: Judged) -> Decision:
@@ -124,6 +130,13 @@ def _attempt(judged: Judged) -> dict[str, Any]:
 def _timings(timings: Timings) -> str:
     steps = (timings.dns_ms, timings.connect_ms, timings.tls_ms, timings.first_byte_ms, timings.total_ms)
     return " ".join([str(round(step * 1000)) for step in steps])
+
+
+def _probed(judged: Judged) -> Probed:
+    result = judged.result
+    is_gone = result.status == HTTPStatus.GONE or result.asked == "disable"
+    is_well = result.outcome is Outcome.SUCCEEDED and not is_gone
+    return Probed(judged.claim.id, judged.claim.webhook_id, is_well, is_gone)
 
 
 def _seen(decided: Sequence[tuple[Judged, Decision]], now: int) -> dict[int, list[Seen]]:

@@ -9,7 +9,7 @@ from app.models.event_types import EventType, SchemaMode
 from app.models.events import Event, Resource, SentBody
 from app.models.inboxes import Inbox, InboxRequest
 from app.models.members import BrowserSession, Membership, MembershipUnit, Role, SignInFailure, User
-from app.models.notifications import Notification
+from app.models.notifications import Cause, Notification
 from app.models.organizations import Installation, Organization
 from app.models.replays import Replay, ReplayItem, ReplayState
 from app.models.saved_views import SavedView
@@ -23,6 +23,7 @@ __all__ = [
     "AuditEntry",
     "BrowserSession",
     "BusinessUnit",
+    "Cause",
     "Company",
     "Delivery",
     "Event",

@@ -46,7 +46,7 @@ class Delivery(Model):
     by_hand: Mapped[bool] = mapped_column(default=False)  # a person asked: passes a shut, paused or off webhook
     state: Mapped[DeliveryState] = mapped_column(text_enum(DeliveryState))
     reason: Mapped[Reason | None] = mapped_column(text_enum(Reason))
-    detail: Mapped[str | None]  # who canceled it, or what could not be built
+    detail: Mapped[str | None]  # who canceled it, what could not be built, or that it is a probe
     event_type: Mapped[str]
     url: Mapped[str]  # the one called last
     attempt_count: Mapped[int] = mapped_column(default=0)

@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Model
+from app.models.organizations import Organization
 from app.models.types import Key, Moment, partial_index, text_enum
 from app.models.webhooks import Webhook
 
@@ -44,3 +45,4 @@ class Notification(Model):
     mail_due_at: Mapped[int | None] = mapped_column(Moment)  # None: at once
 
     webhook: Mapped[Webhook] = relationship()
+    organization: Mapped[Organization] = relationship()

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app import mail
 from app.core.redaction import MASK, redacted
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _disk(settings)
     yield from _addresses(settings)
     yield from _base_url(settings)
+    yield _mail(settings)
 
 
 # --- the checks
@@ -204,3 +206,15 @@ def _base_url(settings: Settings) -> Iterator[Finding]:
     if settings.base_url and not settings.trusted_proxy and settings.base_url.startswith("https://"):
         words = "Not set: behind a proxy, all people seem to come from one address."
         yield Finding(Verdict.NOTE, "POSTROOM_TRUSTED_PROXY", words)
+
+
+def _mail(settings: Settings) -> Finding:
+    """What is set up; whether the mail server takes mails is told by System > Mail, after a test."""
+    if settings.smtp_url is None:
+        words = "Not set up: nobody is told when a webhook fails. Set POSTROOM_SMTP_URL."
+        return Finding(Verdict.NOTE, "e-mail", words)
+    server = mail.parse(settings.smtp_url)
+    words = f"{server.host}, port {server.port}, {server.security}; from {settings.mail_sender}."
+    if settings.smtp_plain and server.security is mail.Security.STARTTLS and not server.is_local:
+        return Finding(Verdict.NOTE, "e-mail", f"{words} POSTROOM_SMTP_PLAIN lets mails go unencrypted.")
+    return Finding(Verdict.OK, "e-mail", words)

@@ -48,6 +48,7 @@ class Posted:
     visible_to: tuple[str, ...] | None = None
     context: bytes | None = None
     previous: bytes | None = None
+    not_to: str | None = None  # the webhook it is about, which isn't to hear of its own trouble
 
 
 def publish(actor: Actor, posted: Posted, now: int) -> Stored:
@@ -110,6 +111,7 @@ def _prepare(actor: Actor, posted: Posted, now: int) -> Prepared:
         api_key_id=actor.api_key_id,
         diff_model=kind.diff_model,
         diff_into=kind.diff_into,
+        not_to=posted.not_to,
     )
 
 

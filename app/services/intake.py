@@ -60,6 +60,7 @@ class Prepared:
     api_key_id: int | None
     diff_model: str | None = None
     diff_into: str | None = None
+    not_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +352,8 @@ def _fan_out(
     routed = Routed(item.type, item.business_unit_id, item.visible_to, item.data, now)
     queued = []
     for target in table.targets_for(item.type):
+        if target.public_id == item.not_to:
+            continue
         reason = route(routed, target)
         public_id = ids.new_id("dlv")
         rows.append(

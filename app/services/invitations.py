@@ -9,13 +9,15 @@ from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from app import clock, crypto
+from app import clock, crypto, ids
 from app.core.access import Permission
+from app.core.notices import Clock, subject
 from app.database import read
 from app.delivery.installed import installed
 from app.errors import Conflict
-from app.models import Membership, User
-from app.services import sign_in
+from app.mail import Mail
+from app.models import Membership, Organization, User
+from app.services import mails, sign_in
 from app.services.scope import Actor, for_org
 
 if TYPE_CHECKING:
@@ -48,6 +50,25 @@ def link_for(actor: Actor, member: str) -> str:
         until = clock.now() + LIVES_MS
         token = _serializer().dumps([found.public_id, found.user.session_version, until])
     return f"{installed().settings.address}/invite/{token}"
+
+
+def mail_link(actor: Actor, member: str) -> str:
+    """Send a new link to the member with this public id by mail, and return the address it went to.
+
+    Raises as `link_for`, `Unavailable` in the mail server's words, `Conflict` when mail isn't set up, and
+    `Throttled` for one who was sent a link a moment ago.
+    """
+    link, now = link_for(actor, member), clock.now()
+    with read() as session:
+        found = for_org(session, actor, Membership).one(member)
+        email, organization = found.user.email, session.get_one(Organization, actor.organization_id).name
+    text = (
+        f"{actor.name} invites you to {organization} at {installed().settings.address}.\n\n"
+        f"Choose your password here:\n{link}\n\n"
+        f"The link works once, until {Clock(now).day_and_time(now + LIVES_MS)}.\n"
+    )
+    mails.send_now(Mail(ids.new_id("mail"), [email], subject(f"Join {organization} at Postroom"), text), email)
+    return email
 
 
 def find(token: str) -> Invitation:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import or_
 from sqlalchemy.orm import joinedload
 
 from app import clock
 from app.core.access import Permission
 from app.database import read, write
-from app.models import Notification
+from app.models import Cause, Notification
 from app.services.scope import Actor, for_org
+
+NEWS_MS = 86_400_000
+MOST_OPEN = 100
+LEVELS = {Cause.TURNED_OFF: "danger", Cause.WARNING: "danger", Cause.FAILING: "danger", Cause.RECOVERED: "note"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +24,34 @@ class Notice:
 
     id: str
     webhook: str
+    cause: Cause
     subject: str
     body: str
     created_at: int
+    others: int = 0  # open notices of other webhooks
+
+    @property
+    def level(self) -> str:
+        """How much it matters: danger, warning or note."""
+        return LEVELS[self.cause]
 
 
-def newest(actor: Actor) -> Notice | None:
-    """Return the newest open notice: everybody who may do something about it is told, the owner among them."""
+def gravest(actor: Actor) -> Notice | None:
+    """Return the gravest open notice, of those the newest: all who may do something are told, the owner among them.
+
+    That a webhook delivers again is news for a day.
+    """
     actor.require(Permission.WEBHOOKS)
+    is_news = or_(Notification.cause != Cause.RECOVERED, Notification.created_at > clock.now() - NEWS_MS)
     with read() as session:
-        query = for_org(session, actor, Notification).query().where(Notification.closed_at.is_(None))
+        query = for_org(session, actor, Notification).query().where(Notification.closed_at.is_(None), is_news)
         query = query.options(joinedload(Notification.webhook)).order_by(Notification.id.desc())
-        row = session.scalar(query.limit(1))
-        if row is None:
+        rows = session.scalars(query.limit(MOST_OPEN)).all()
+        if not rows:
             return None
-        return Notice(row.public_id, row.webhook.public_id, row.subject, row.body, row.created_at)
+        row = min(rows, key=lambda each: LEVELS[each.cause])  # "danger" before "note"
+        others = len({each.webhook_id for each in rows} - {row.webhook_id})
+        return Notice(row.public_id, row.webhook.public_id, row.cause, row.subject, row.body, row.created_at, others)
 
 
 def close(actor: Actor, public_id: str) -> None:

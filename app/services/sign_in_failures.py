@@ -11,10 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app import crypto
 from app.database import is_sqlite, write
-from app.errors import Unavailable
+from app.errors import Throttled, Unavailable
 from app.models import SignInFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.orm import Session
 
 WINDOW_MS = 15 * 60_000
@@ -22,6 +24,8 @@ FIRST_DELAY_MS = 5 * 60_000
 LONGEST_DELAY_MS = 60 * 60_000
 FAILURES_OF_ACCOUNT = 5
 FAILURES_OF_ADDRESS = 20
+RESETS_OF_ACCOUNT = 3
+RESETS_OF_ADDRESS = 10
 
 
 class TooManyFailuresError(Unavailable):
@@ -45,8 +49,26 @@ def count_try(email: str, address: str | None, now: int) -> None:
 
     Raises `TooManyFailuresError` while the account (from this address) or the address has to wait; that isn't counted.
     """
+    _count(_subjects(email, address), now)
+
+
+def count_reset(email: str, address: str | None, now: int) -> None:
+    """Count that a link for a new password was asked for, whoever there is. Raises `Throttled` after too many."""
+    network = _network(address or "")
+    subjects = (
+        _Subject(crypto.digest(f"reset\0{email}\0{network}"), RESETS_OF_ACCOUNT),
+        _Subject(crypto.digest(f"resets\0{network}"), RESETS_OF_ADDRESS),
+    )
+    try:
+        _count(subjects, now)
+    except TooManyFailuresError as error:
+        minutes = -(-error.retry_after // 60)
+        raise Throttled(f"Too many links were asked for. Try again in {minutes} min.", error.retry_after) from error
+
+
+def _count(subjects: Sequence[_Subject], now: int) -> None:
     with write() as session:
-        for subject in _subjects(email, address):
+        for subject in subjects:
             count, blocked_until = session.execute(_counting(subject.digest, now)).one()
             if blocked_until > now:
                 raise TooManyFailuresError(blocked_until - now)

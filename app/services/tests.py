@@ -113,7 +113,7 @@ def sample_of(event: Event) -> Sample:
     )
 
 
-def make(session: Session, webhook: Webhook, sample: Sample, now: int) -> str:
+def make(session: Session, webhook: Webhook, sample: Sample, now: int, *, detail: str | None = None) -> str:
     """Store a test event and its delivery in the caller's transaction; return the delivery's id."""
     if webhook.deleted_at is not None:
         raise Conflict("The webhook was deleted.")
@@ -147,5 +147,5 @@ def make(session: Session, webhook: Webhook, sample: Sample, now: int) -> str:
         kind=DeliveryKind.TEST,
         by_hand=True,
     )
-    queue.enqueue(session, [row])
+    queue.enqueue(session, [row | {"detail": detail}])
     return public_id

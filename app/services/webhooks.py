@@ -15,8 +15,7 @@ from app.core.redaction import MASK
 from app.core.schemes import key_problem
 from app.core.states import Reason
 from app.database import is_sqlite, read, write
-from app.delivery import bell, queue, settings
-from app.delivery.health import close_notices
+from app.delivery import bell, health, notices, queue, settings
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, Problem
 from app.models import Lane, Membership, SigningSecret, User, Webhook, Worker
@@ -55,6 +54,7 @@ class WebhookView:
     failed_attempts: int
     last_success_at: int | None
     last_error: str | None
+    probe_at: int | None = None  # when it is tried again although it is off
     waiting: int = 0  # counted no further than 10,000; only where it was asked for
     row_id: int = field(default=0, repr=False)
 
@@ -195,9 +195,11 @@ def turn_on(actor: Actor, public_id: str) -> Switched:
         if webhook.owner is None:
             raise Conflict("Its owner left, and it hears only of what its owner may see. Choose an owner first.")
         test: str | None = None
+        went_off_by_itself = webhook.off_reason not in (None, Reason.NEW, Reason.BY_PERSON)
         if webhook.turn_on(actor.name, now):
-            webhook.lane.shut_until = 0
-            close_notices(session, webhook.id, now)
+            must_prove = went_off_by_itself or webhook.lane.failing_since is not None
+            health.begin_again(webhook.lane, now, must_prove=must_prove)
+            notices.close(session, webhook.id, now)
             audit.record(session, actor, "webhook.turned_on", webhook)
             routing.bump(session, actor.organization_id)
             test = tests.make(session, webhook, tests.preset_test(webhook), now)
@@ -220,6 +222,7 @@ def turn_off(actor: Actor, public_id: str, *, cancel_waiting: bool = False) -> S
         if webhook.turn_off(Reason.BY_PERSON, actor.name, now):
             audit.record(session, actor, "webhook.turned_off", webhook)
             routing.bump(session, actor.organization_id)
+        webhook.lane.probe_at = None  # off means off, also for one that had turned itself off
         in_flight = queue.count_sending(session, webhook.id)
         session.flush()
         view, row_id = view_of(webhook), webhook.id
@@ -282,7 +285,8 @@ def delete(actor: Actor, public_id: str) -> int:
         webhook.deleted_at = now
         webhook.auth = webhook.headers = webhook.client_certificate = None
         webhook.secrets, webhook.patterns, webhook.units = [], [], []
-        close_notices(session, webhook.id, now)
+        notices.close(session, webhook.id, now)
+        webhook.lane.probe_at = None
         audit.record(session, actor, "webhook.deleted", webhook, {"url": (webhook.url, None)})
         routing.bump(session, actor.organization_id)
         in_flight, row_id = queue.count_sending(session, webhook.id), webhook.id
@@ -360,11 +364,12 @@ def view_of(webhook: Webhook, *, waiting: int = 0) -> WebhookView:
         created_at=webhook.created_at,
         updated_at=webhook.updated_at,
         shut_until=lane.shut_until,
-        failing_since=lane.failing_since,
+        failing_since=lane.failing_since if lane.failed_attempts else None,
         failures_in_row=lane.failures_in_row,
         failed_attempts=lane.failed_attempts,
         last_success_at=lane.last_success_at,
         last_error=lane.last_error,
+        probe_at=lane.probe_at if not webhook.enabled else None,
         waiting=waiting,
         row_id=webhook.id,
     )

@@ -166,7 +166,7 @@ def _context() -> dict[str, Any]:
     attention_is_theirs = actor is not None and actor.may(Permission.WEBHOOKS)
     if actor is not None and attention_is_theirs:
         attention = webhooks.count_needing_attention(actor)
-        notice = None if is_fragment() else notifications.newest(actor)
+        notice = None if is_fragment() else notifications.gravest(actor)
     troubles = system.troubles() if attention_is_theirs and not is_fragment() else ()
     return {
         "viewer": shown,

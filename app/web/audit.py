@@ -46,6 +46,7 @@ ACTIONS = {
     "member.changed": "Changed member",
     "member.deactivated": "Kept from signing in",
     "member.removed": "Removed member",
+    "organization.alerts_changed": "Changed notifications",
     "organization.changed": "Changed settings",
     "organization.created": "Created organization",
     "organization.renamed": "Renamed organization",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from app.core.access import Permission
-from app.errors import Conflict, Invalid
-from app.services import business_units, invitations, members, roles
+from app.errors import Conflict, Invalid, Throttled, Unavailable
+from app.services import business_units, invitations, mails, members, roles
 from app.web import needs, public
 from app.web.permissions import role_words
 from app.web.viewer import actor, begin_session
@@ -74,7 +74,25 @@ def create() -> Response | tuple[str, int]:
         return _new(given, {problem.field: problem.message for problem in error.problems}), 422
     except Conflict as error:
         return _new(given, {"email": error.message}), 409
+    if mails.is_set_up() and not made.has_password:
+        _mail_invitation(made.id)
     return redirect(url_for("members.show", public_id=made.id), 303)
+
+
+@bp.post("/members/<public_id>/invite")
+@needs(Permission.MEMBERS)
+def invite(public_id: str) -> Response:
+    """Send the invitation by mail, again."""
+    _mail_invitation(public_id)
+    return redirect(url_for("members.show", public_id=public_id), 303)
+
+
+def _mail_invitation(public_id: str) -> None:
+    """Send it and say so; where that fails, the page has the link to copy."""
+    try:
+        flash(f"An invitation was sent to {invitations.mail_link(actor(), public_id)}.")
+    except (Conflict, Throttled, Unavailable) as error:
+        flash(f"No invitation was sent: {error.message}")
 
 
 @bp.get("/members/<public_id>")
@@ -200,13 +218,16 @@ def _page(public_id: str, errors: Mapping[str, str] | None = None) -> str:
         section="members",
         member=member,
         link=invitations.link_for(actor(), public_id) if is_invited else "",
+        has_mail=mails.is_set_up(),
         errors=errors or {},
         **_offered(),
     )
 
 
 def _new(given: Mapping[str, Any], errors: Mapping[str, str]) -> str:
-    return render_template("members/new.html", section="members", given=given, errors=errors, **_offered())
+    return render_template(
+        "members/new.html", section="members", given=given, errors=errors, has_mail=mails.is_set_up(), **_offered()
+    )
 
 
 def _offered() -> dict[str, Any]:

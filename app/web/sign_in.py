@@ -96,13 +96,6 @@ def sign_out() -> Response:
     return redirect(url_for("sign_in.show"), 303)
 
 
-@bp.get("/forgot")
-@public
-def forgot() -> str:
-    """What to do without a password."""
-    return render_template("sign_in/forgot.html")
-
-
 def _page(email: str, error: str | None) -> str:
     return render_template("sign_in/show.html", email=email, error=error, going=request.values.get("next"))
 

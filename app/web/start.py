@@ -55,7 +55,7 @@ def index() -> str:
         found: Exchange = facts["exchange"]
         curl = publishing_curl(found.delivery.row.event_type, found.delivery.data)
         return render_template("start/sent.html", curl=curl, **facts)
-    packs = event_types.packs() if actor().may(Permission.CATALOGUE) else []
+    packs = [pack for pack in event_types.packs() if not pack.own] if actor().may(Permission.CATALOGUE) else []
     presets = installed().presets
     packs.sort(key=lambda pack: presets[pack.name].order if pack.name in presets else len(presets))
     known = inboxes.list_all(actor())

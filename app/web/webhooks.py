@@ -19,6 +19,7 @@ from app.services import changes, deliveries, event_types, log, signatures, sign
 from app.services.log import LogQuery
 from app.web import is_fragment, live, needs, once, samples, words
 from app.web.filters import zone_named
+from app.web.mail import is_missed
 from app.web.viewer import actor, viewer
 from app.web.words import Voice
 
@@ -63,7 +64,7 @@ def index() -> str:
     """Every webhook, those that need attention first."""
     created = request.args.get("created")
     secret = once.take(actor().public_id, created) if created else None
-    return render_template("webhooks/index.html", created=created, secret=secret, **_list())
+    return render_template("webhooks/index.html", created=created, secret=secret, mail_is_missed=is_missed(), **_list())
 
 
 @bp.get("/webhooks/list")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from app.core.causes import ERRORS as ERRORS
+from app.core.causes import TURNED_OFF
+from app.core.causes import hint as hint
+from app.core.causes import status_line as status_line
 from app.core.health import AUTO_OFF_AFTER_MS
-from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.core.states import PROBE, DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.web.filters import duration, iso, moment, number, time_element
 
 if TYPE_CHECKING:
@@ -58,43 +61,6 @@ LOOKS: Mapping[Outcome, str] = {
     Outcome.FAILED: "failed",
     Outcome.BLOCKED: "failed",
     Outcome.INTERRUPTED: "canceled",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An error class: in the Response column, and what can be done about it."""
-
-    short: str
-    hint: str
-
-
-ERRORS: Mapping[ErrorClass, Trouble] = {
-    E.STATUS: Trouble("refused by status", "The receiver refused the request; its answer may say why."),
-    E.DNS: Trouble("host not found", "A typo, or its DNS is down."),
-    E.REFUSED: Trouble("refused", "Nothing listens there, or a firewall rejects this server."),
-    E.CONNECT_TIMEOUT: Trouble("no connection", "A firewall may drop packets from this server."),
-    E.TIMEOUT: Trouble("timed out", "Answer first, work afterwards."),
-    E.RESET: Trouble("closed", "A crash or a proxy's limit at the receiver."),
-    E.TLS: Trouble("certificate", "Repair the certificate; disabling verification is a last resort."),
-    E.BAD_HTTP: Trouble("unreadable", "What came back isn't HTTP as its standard has it."),
-    E.TOO_LARGE: Trouble("answer cut", "A short answer is enough: only its status code counts."),
-    E.INCOMPLETE: Trouble("incomplete", "The status counted; the rest of the answer broke off."),
-    E.LATE: Trouble("body late", "The status counted; the rest of the answer didn't end in time."),
-    E.BLOCKED: Trouble("blocked", "See System ▸ Network for what this server may reach."),
-    E.INTERRUPTED: Trouble("interrupted", "Doesn't count as an attempt."),
-    E.SHAPE_FAILED: Trouble("not built", "Look at the field mapping and at what the event carries."),
-}
-
-_STATUS_HINTS: Mapping[int, str] = {
-    401: "Check user and password, or the receiver's allow list.",
-    403: "Check user and password, or the receiver's allow list.",
-    404: "The path doesn't exist.",
-    410: "The path doesn't exist. 410 turns the webhook off.",
-    413: "Send only the status, or change the content type or mapping.",
-    415: "Send only the status, or change the content type or mapping.",
-    422: "Send only the status, or change the content type or mapping.",
-    429: "Waiting as asked. A rate limit would avoid it.",
 }
 
 
@@ -147,16 +113,6 @@ REASONS: Mapping[Reason, Why] = {
     R.OWNER_LEFT: Why("Its owner left.", way_out="Change owner", place="owner"),
 }
 
-# Why a webhook went off by itself; those that people turn off have sentences of their own.
-TURNED_OFF: Mapping[Reason, str] = {
-    R.SUSTAINED_FAILURE: f"no success for {AUTO_OFF_AFTER_MS // 86_400_000} days",
-    R.EXHAUSTED: "every attempt of a delivery failed",
-    R.GONE: "the receiver answered 410 Gone",
-    R.ASKED: "the receiver asked for it",
-    R.OWNER_LEFT: "its owner left",
-    R.WEBHOOK_DELETED: "it was deleted",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Voice:
@@ -189,30 +145,11 @@ class Voice:
         return moment(at, self.zone, self.now_at, form)
 
 
-def status_line(status: int) -> str:
-    """The code with its registered name: `503 Service Unavailable`."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
 def response(status: int | None, error: ErrorClass | None) -> str:
     """The Response column: the latest status, else the error in a word, else a dash."""
     if status is not None:
         return str(status)
     return ERRORS[error].short if error is not None else "–"
-
-
-def hint(status: int | None, error: ErrorClass | None, *, again: bool = False) -> str:
-    """What to do about an attempt; empty where there is nothing to do. `again`: the delivery is still under way."""
-    if error is E.STATUS and status is not None:
-        if 300 <= status < 400:
-            return "Put the final address into the URL. Often http, www or a slash."
-        if status >= 500:
-            return "The receiver had a problem." + (" It is tried again." if again else "")
-        return _STATUS_HINTS.get(status, ERRORS[E.STATUS].hint)
-    return ERRORS[error].hint if error is not None else ""
 
 
 def attempt_line(outcome: Outcome, status: int | None, message: str | None) -> str:
@@ -234,6 +171,8 @@ def reason(why: Reason, **facts: object) -> Markup:
 
 def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None) -> Markup:
     """Say in a sentence where a delivery stands. `last` is the line of its latest attempt."""
+    if row.detail == PROBE:
+        return Markup("A probe: is the receiver well again? ") + delivery(replace(row, detail=None), voice, last=last)
     tries = row.attempt_count - row.interruptions
     of = f"{tries} of {row.attempts_allowed}"
     cause = last or response(row.last_status, row.last_error)
@@ -391,9 +330,17 @@ def _off(view: WebhookView, voice: Voice, missed: int | None) -> Sentence:
     because = TURNED_OFF.get(view.off_reason) if view.off_reason is not None else None
     if because is not None:
         since = Markup(" {} since then.").format(_times(missed, "event")) if missed is not None else Markup("")
-        return Sentence("danger", Markup("Turned off on {}:").format(on), Markup(" {}.").format(because) + since)
+        rest = Markup(" {}.").format(because) + since + _probe(view, voice)
+        return Sentence("danger", Markup("Turned off on {}:").format(on), rest)
     strong = Markup("Turned off by {} on {}.").format(view.switched_by or "a member", on)
     return Sentence("", strong, Markup(" New events aren't queued."))
+
+
+def _probe(view: WebhookView, voice: Voice) -> Markup:
+    """Say when a webhook that went off by itself is tried again."""
+    if view.probe_at is None:
+        return Markup("")
+    return Markup(" Next probe {}.").format(voice.when(view.probe_at, "dm"))
 
 
 def _waiting(view: WebhookView, word: str) -> Markup:

@@ -108,3 +108,14 @@ def test_less_than_the_scope_admin_reads_nothing_of_people(client, owner, make_k
     scopes = ("events:write", "events:read", "webhooks:write", "webhooks:read", "deliveries:read", "deliveries:write")
 
     assert Api(client, make_key(owner, *scopes)).get(path).status_code == 403
+
+
+def test_who_is_told_when_a_webhook_fails_is_set(api):
+    assert api.get("/alerts").json == {"addresses": [], "events": False}
+
+    changed = api.patch("/alerts", {"addresses": ["ops@acme.test", "OPS@acme.test"], "events": True})
+
+    assert changed.json == {"addresses": ["OPS@acme.test"], "events": True}
+    assert api.get("/event-types/postroom.webhook_failing").status_code == 200
+    assert api.patch("/alerts", {"addresses": ["nobody"]}).json["errors"][0]["field"] == "addresses"
+    assert api.patch("/alerts", {"events": False}).json == {"addresses": ["OPS@acme.test"], "events": False}

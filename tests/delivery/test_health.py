@@ -6,7 +6,7 @@ import pytest
 
 from app.core.states import Reason
 from app.delivery import health
-from app.models import Lane, Organization
+from app.models import Cause, Lane, Organization
 from app.services import tests, webhooks
 from tests.support import rows
 from tests.support.receiver import Receiver
@@ -118,21 +118,23 @@ class TestAutoOff:
             publish()
             deliver()
             clock.advance(seconds=every_hours * 3600)
+            assert health.review(clock.now - 1) == []
 
     def test_five_days_without_a_success_turn_it_off_and_tell_its_owner(
         self, make_webhook, receiver, publish, deliver, clock
     ):
         receiver.answers(500)
         hook = make_webhook(url=receiver.url, preset="github")
-        self.fail_for(5, hook, publish, deliver, clock)
-        assert health.review(clock.now - 1) == []
+        self.fail_for(5, hook, publish, deliver, clock, every_hours=4)
 
         assert health.review(clock.now + 1) == [hook.row_id]
 
         row = rows.webhook(hook.id)
         assert (row.enabled, row.off_reason) == (False, Reason.SUSTAINED_FAILURE)
-        (notice,) = rows.notices()
-        assert "no success for 5 days" in notice.body
+        told = rows.notices()
+        assert [notice.cause for notice in told] == [Cause.FAILING, Cause.WARNING, Cause.TURNED_OFF]
+        assert "no success for 5 days" in told[-1].body
+        assert [notice.closed_at is None for notice in told] == [False, False, True]
         assert health.review(clock.now + 1) == []
 
     def test_one_success_in_between_starts_the_five_days_anew(self, make_webhook, receiver, publish, deliver, clock):

@@ -31,6 +31,8 @@ PAGES = (
     "/api-keys",
     "/audit",
     "/settings",
+    "/settings/notifications",
+    "/system/mail",
     "/system",
     "/account",
     "/start",

@@ -36,6 +36,8 @@ NOBODYS = {
     "inboxes.take",
     "members.invited",
     "members.accept",
+    "password_resets.show",
+    "password_resets.save",
     "event_types.ask_install",
     "event_types.install",
     "api_event_types.install",

@@ -116,6 +116,7 @@ class Webhook(Settings):
     failing_since: MomentShown | None
     last_success_at: MomentShown | None
     last_error: str | None
+    next_probe_at: MomentShown | None
 
 
 class WebhookFound(Webhook):
