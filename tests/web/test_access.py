@@ -114,6 +114,7 @@ def test_a_member_without_a_permission_opens_no_page_that_needs_it(
     assert opened == []
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # what it asks of a database, other tests ask of both
 @pytest.mark.parametrize("role", [role.name for role in ROLES])
 def test_a_role_opens_every_page_that_it_is_for_and_no_other(app: Flask, make_member: Any, role: str) -> None:
     """Every route and method by every built-in role: what isn't theirs is refused before anything is looked at."""
