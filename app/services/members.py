@@ -17,7 +17,7 @@ from app.database import read, write
 from app.delivery import bell, settings
 from app.errors import Conflict, Invalid, NotFound, Problem
 from app.models import BusinessUnit, Membership, Notification, Role, User, Webhook
-from app.services import audit, roles
+from app.services import audit, browser_sessions, roles
 from app.services.scope import Actor, for_org
 
 if TYPE_CHECKING:
@@ -260,6 +260,7 @@ def remove(actor: Actor, public_id: str, *, heir: str | None = None) -> None:
         if not user.is_operator and not _belongs_somewhere(session, user):
             user.is_active = False
             user.session_version += 1
+            browser_sessions.end_all(session, user)
     _tell_engine(touched)
 
 
@@ -279,6 +280,7 @@ def deactivate(actor: Actor, public_id: str, *, heir: str | None = None) -> Memb
         touched = _hand_over(session, actor, member, heir, now)
         member.user.is_active = False
         member.user.session_version += 1
+        browser_sessions.end_all(session, member.user)
         _record(session, actor, "member.deactivated", member)
         session.flush()
         view = _shown(session, member)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app, redirect, request
+from flask import redirect, request
 from markupsafe import Markup
 
 from app.web.viewer import named_organization
@@ -21,18 +21,15 @@ _OPEN = ("public", "receiver", None)
 
 def register(app: Flask) -> None:
     """Let addresses carry the organization, and give templates the field that forms with GET need."""
-    app.url_defaults(_carry)
+
+    def carry(endpoint: str, values: dict[str, Any]) -> None:
+        org = named_organization()
+        view = app.view_functions.get(endpoint)
+        if org is not None and "org" not in values and getattr(view, "__access__", None) not in _OPEN:
+            values["org"] = org
+
+    app.url_defaults(carry)
     app.jinja_env.globals["org_field"] = org_field
-
-
-def _carry(endpoint: str, values: dict[str, Any]) -> None:
-    org = named_organization()
-    if org is not None and "org" not in values and _is_ones_own(endpoint):
-        values["org"] = org
-
-
-def _is_ones_own(endpoint: str) -> bool:
-    return getattr(current_app.view_functions.get(endpoint), "__access__", None) not in _OPEN
 
 
 def org_field() -> Markup:

@@ -11,6 +11,7 @@ from app.core.access import Permission
 from app.delivery.installed import installed
 from app.errors import Invalid, Problem
 from app.services import organization_settings
+from app.services.organization_settings import DEFAULT_PRESET
 from app.web import needs
 from app.web.viewer import actor
 
@@ -47,7 +48,7 @@ def save() -> Response | tuple[str, int]:
 def webhooks() -> str:
     """The preset of new webhooks, and how long the log is kept."""
     found = organization_settings.find(actor())
-    given = {"preset": found.default_preset} | {name: getattr(found, name) for name in DAYS}
+    given = {"preset": found.default_preset or DEFAULT_PRESET} | {name: getattr(found, name) for name in DAYS}
     return _webhooks({name: "" if value is None else str(value) for name, value in given.items()}, {})
 
 
@@ -84,13 +85,11 @@ def _general(name: str, error: str) -> str:
 
 
 def _webhooks(given: dict[str, str], errors: dict[str, Any]) -> str:
-    presets = sorted(installed().presets.items(), key=lambda pair: (pair[0] != "standard", pair[1].title))
     return render_template(
         "settings/webhooks.html",
         section="settings",
         given=given,
         errors=errors,
-        presets=[(name, preset.title) for name, preset in presets if name != organization_settings.DEFAULT_PRESET],
-        standard=installed().presets[organization_settings.DEFAULT_PRESET].title,
+        presets=[(name, preset.title) for name, preset in installed().presets.items()],
         operators=installed().settings,
     )

@@ -172,9 +172,9 @@ class TestClaiming:
             with app.app_context():
                 claimed.extend(each.id for each in claim(hook, clock, places=2, held={hook.row_id}))
 
-        with write() as session:
+        with hot_write() as door:
             values = {"webhook": hook.row_id, "share": 2, "now": clock.now, "lease": 1, "until": clock.now}
-            mine = [row.id for row in session.connection().execute(queue._claim, values)]
+            mine = [row[0] for row in door.rows(queue._CLAIM_SHARE, **values)]
             thread = threading.Thread(target=other)
             thread.start()
             thread.join(5)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.core.access import Permission
+from app.core.access import ROLES, Permission
 from app.database import write
 from app.models import Role
 from tests.web.browser import sign_in
@@ -111,6 +112,33 @@ def test_a_member_without_a_permission_opens_no_page_that_needs_it(
                 opened.append((rule.rule, answer.status_code))
 
     assert opened == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # what it asks of a database, other tests ask of both
+@pytest.mark.parametrize("role", [role.name for role in ROLES])
+def test_a_role_opens_every_page_that_it_is_for_and_no_other(app: Flask, make_member: Any, role: str) -> None:
+    """Every route and method by every built-in role: what isn't theirs is refused before anything is looked at."""
+    browser = sign_in(app, make_member("pat", role=role).actor)
+    token = re.search(r'name="csrf-token" content="([^"]+)"', browser.get("/account").text)[1]
+    wrong = []
+    for rule in pages_of(app):
+        access = getattr(app.view_functions[rule.endpoint], "__access__", None)
+        if access in ("public", "receiver") or rule.endpoint.startswith("health"):
+            continue
+        may = access == "signed in" or (isinstance(access, frozenset) and bool(access & browser.actor.permissions))
+        path = address_of(app, rule)
+        for method in sorted((rule.methods or set()) & {"GET", "POST"}):
+            if method == "GET":
+                code = browser.get(path).status_code
+            elif not may:
+                code = browser.send(path, token).status_code
+            else:
+                continue  # what is one's own to change is tried by the tests of each page
+            expected = code != 403 if may else code == (404 if access == "operator" else 403)
+            if not expected or code >= 500:
+                wrong.append((method, rule.rule, code))
+
+    assert wrong == []
 
 
 def test_without_the_permission_nothing_of_webhooks_is_in_the_navigation(

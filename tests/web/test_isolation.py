@@ -14,7 +14,7 @@ from app import ids
 from app.database import read, write
 from app.extensions import db
 from app.models import Notification, Replay, ReplayState, Webhook
-from app.services import api_keys, companies, inboxes, log, saved_views
+from app.services import api_keys, browser_sessions, companies, inboxes, log, roles, saved_views
 from app.services.log import LogQuery
 from tests.api.conftest import Api
 from tests.support.pages import Person
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from werkzeug.routing import Rule
 
 SECRETS = "Zebra"  # stands in every name, payload and URL of the other organization
-# Parts of an address that are nobody's: files, formats, packs that are there for all, tokens that are secrets.
+# Parts of an address that are nobody's: files, formats, packs that are there for all, tokens that are secrets; and
+# those that are the operator's.
 NOBODYS = {
     "static",
+    "audit.export",
     "deliveries.export",
+    "installation.ask_name",
+    "installation.rename",
     "inboxes.take",
     "members.invited",
     "members.accept",
@@ -62,6 +66,8 @@ class Things:
     company: str
     event_type: str
     view: str
+    role: str
+    session: str
 
     def of(self, endpoint: str, argument: str) -> str:
         """What stands for an argument of an address."""
@@ -87,6 +93,8 @@ class Things:
             "keys": self.key,
             "event_types": self.event_type,
             "saved_views": self.view,
+            "roles": self.role,
+            "account": self.session,
         }[noun]
 
 
@@ -143,6 +151,8 @@ def make_things(app: Flask, make_member: Any, make_unit: Any, publish: Any, make
             company=f"{mark}-company",
             event_type=f"{mark.lower()}.created",
             view=saved_views.create(admin, f"{mark} view", "state=failed").id,
+            role=roles.create(admin, f"{mark} role", []).name,
+            session=browser_sessions.begin(other.user.id, "", None),
         )
 
     return make

@@ -16,8 +16,8 @@ def test_new_webhooks_begin_with_the_preset_that_was_chosen(ada):
     assert ada.press("/settings/webhooks", preset="jobs").status_code == 303
 
     page = ada.look("/webhooks/new").text
-    assert 'name="preset" value="jobs" checked' in page
-    assert 'name="preset" value="vomo" checked' in ada.look("/webhooks/new?preset=vomo").text
+    assert 'name="preset" value="jobs" form="webhook-form" checked' in page
+    assert 'name="preset" value="vomo" form="webhook-form" checked' in ada.look("/webhooks/new?preset=vomo").text
     assert "default preset: – → jobs" in words(ada.look("/audit")) or "default preset: jobs" in words(
         ada.look("/audit")
     )
