@@ -159,6 +159,60 @@ def new_row(
     }
 
 
+_IDS = {
+    "sqlite": "SELECT max(id) FROM {table}",
+    "postgresql": "SELECT nextval(pg_get_serial_sequence('{table}', 'id')) FROM generate_series(1, {count})",
+}
+
+
+def row_ids(session: Session, table: str, count: int) -> Sequence[int]:
+    """Take a block of ids of `table`, so that events and their deliveries go in with plain inserts."""
+    connection = session.connection()
+    name = connection.dialect.name
+    found = connection.exec_driver_sql(_IDS[name].format(table=table, count=count))
+    if name == "postgresql":
+        return [row[0] for row in found]
+    first = (found.scalar() or 0) + 1  # we are the only writer
+    return range(first, first + count)
+
+
+# --- the past, for demo data and benchmarks
+
+
+def past_row(
+    row_id: int, row: dict[str, Any], ending: Ending | None, attempts: int, free: int, at: int
+) -> dict[str, Any]:
+    """Return a row of `new_row` as `attempts` tries left it, `free` of them outside the budget, the last one at `at`.
+
+    `ending` None: nothing was tried. Rows of one `enqueue` must all be made here: they have more columns.
+    """
+    past = {
+        **row,
+        "id": row_id,
+        "attempt_count": attempts,
+        "interruptions": free,
+        "last_status": None,
+        "last_error": None,
+    }
+    if ending is None:
+        return {**past, "detail": None}
+    past["by_hand"] = False
+    past["state"] = ending.state.value
+    past["reason"] = None if ending.reason is None else ending.reason.value
+    past["next_attempt_at"] = ending.next_attempt_at
+    past["last_status"] = ending.last_status
+    past["last_error"] = None if ending.last_error is None else ending.last_error.value
+    past["finished_at"] = at if ending.next_attempt_at is None else None
+    past["detail"] = None
+    return past
+
+
+def enter_attempts(session: Session, attempts: Sequence[dict[str, Any]], bodies: Sequence[SentBodyRow]) -> None:
+    """Insert the attempts that past rows had, and what was sent, in the caller's transaction."""
+    insert_many(session.connection(), "sent_body", [body._asdict() for body in bodies])
+    insert_many(session.connection(), "attempt", attempts)
+
+
 # --- claiming
 
 # Skips through the partial index from webhook to webhook: the cost grows with the webhooks that wait, not with

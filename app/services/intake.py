@@ -234,10 +234,6 @@ _KNOWN = {
     + "organization_id = ? AND producer_id IN (SELECT value FROM json_each(?))",
     "postgresql": _KNOWN_COLUMNS + "organization_id = %s AND producer_id = ANY(%s)",
 }
-_IDS = {
-    "sqlite": "SELECT max(id) FROM event",
-    "postgresql": "SELECT nextval(pg_get_serial_sequence('event', 'id')) FROM generate_series(1, %s)",
-}
 
 
 def _known(session: Session, events: Sequence[Prepared]) -> dict[tuple[int, str], Any]:
@@ -289,7 +285,7 @@ def _insert(
     tables: dict[int, RoutingTable] = {}
     rows: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    for event_id, index in zip(_event_ids(session, len(fresh)), fresh, strict=True):
+    for event_id, index in zip(queue.row_ids(session, "event", len(fresh)), fresh, strict=True):
         item, diff = events[index], None
         table = tables.get(item.organization_id) or tables.setdefault(
             item.organization_id, table_of(session, item.organization_id)
@@ -300,7 +296,7 @@ def _insert(
         if item.diff_into is not None:
             item, diff = resources.with_diff(session, item, now)
         public_id = ids.new_id("evt")
-        rows.append(_event_row(item, event_id, public_id, diff, now))
+        rows.append(event_row(item, event_id, public_id, diff, now))
         queued = _fan_out(item, event_id, table, deliveries, now)
         answers[index] = Stored(public_id, item.type, now, False, queued)
     insert_many(session.connection(), "event", rows)
@@ -308,17 +304,8 @@ def _insert(
         queue.enqueue(session, deliveries[start : start + FAN_OUT_SLICE])
 
 
-def _event_ids(session: Session, count: int) -> Sequence[int]:
-    """Take a block of ids, so that events and their deliveries go in with two plain inserts."""
-    connection = session.connection()
-    name = connection.dialect.name
-    if name == "postgresql":
-        return [row[0] for row in connection.exec_driver_sql(_IDS[name], (count,))]
-    first = (connection.exec_driver_sql(_IDS[name]).scalar() or 0) + 1  # we are the only writer
-    return range(first, first + count)
-
-
-def _event_row(item: Prepared, event_id: int, public_id: str, diff: bytes | None, now: int) -> dict[str, Any]:
+def event_row(item: Prepared, event_id: int, public_id: str, diff: bytes | None, now: int) -> dict[str, Any]:
+    """Return the row of an event received at `now`."""
     return {
         "id": event_id,
         "public_id": public_id,
