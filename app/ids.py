@@ -9,7 +9,12 @@ from app import clock
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-def new_id(prefix: str, at: int | None = None) -> str:
-    """Return `prefix_` and 26 characters that sort by time (now, or `at`), so that a unique index grows at its end."""
-    number = ((clock.now() if at is None else at) << 80) | secrets.randbits(80)
+def new_id(prefix: str) -> str:
+    """Return `prefix_` and 26 characters that sort by time, so that a unique index grows at its end."""
+    return id_of(prefix, clock.now(), secrets.randbits(80))
+
+
+def id_of(prefix: str, at: int, roll: int) -> str:
+    """Return the id of the moment `at`, in milliseconds since 1970, and 80 bits of chance."""
+    number = (at << 80) | roll
     return f"{prefix}_" + "".join([_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)])

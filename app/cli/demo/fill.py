@@ -24,16 +24,12 @@ from app.services.routing import RoutingTable, table_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flask import Flask
-
     from app.cli.demo.scene import Scene
     from app.core.routing import Target
     from app.delivery.build import Surroundings
 
 
-def fill(
-    app: Flask, organization: str, events: int, seed: int, progress: Callable[[int], None]
-) -> tuple[Scene, Written]:
+def fill(organization: str, events: int, seed: int, progress: Callable[[int], None]) -> tuple[Scene, Written]:
     """Make the organization and a month of about `events` events; `progress` hears how many more are on disk.
 
     The same seed makes the same past, but for ids and secrets. Call it in the application's context, with nobody
@@ -56,7 +52,7 @@ def fill(
         surroundings=_surroundings(table),
         canceled_by="João Reis",
     )
-    return made, History(app, plan, chance, end_at).write(events, progress)
+    return made, History(plan, chance, end_at).write(events, progress)
 
 
 def _lines(made: Scene, table: RoutingTable, chance: random.Random, end_at: int) -> list[Line]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 from bisect import bisect
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from flask import Flask
-
     from app.services.routing import KnownType, RoutingTable
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
@@ -41,9 +38,11 @@ ROWS_AT_ONCE = 6_000
 TODAYS_SHARE, TODAYS_MOST = 0.1, 150
 """So many of the events are put into the last hours, for something to be under way when people look."""
 RECENT_MS = 5 * HOUR_MS
+PUBLIC_SHARE = 0.4
+"""Of the events that have a public variant."""
 _BY_HOUR = (2, 1, 1, 1, 2, 4, 9, 18, 34, 44, 48, 46, 34, 40, 46, 44, 38, 28, 16, 10, 7, 5, 4, 3)
 _BY_WEEKDAY = (1.0, 1.08, 1.04, 1.0, 0.86, 0.22, 0.14)
-_CONTEXT = b'{"customer_id":"cus_2204","state":"k2v9-connect-7714"}'
+CONTEXT = b'{"customer_id":"cus_2204","state":"k2v9-connect-7714"}'
 
 
 class Kind(NamedTuple):
@@ -79,8 +78,8 @@ class Written:
 class History:
     """Makes events up to `end_at` and lets every webhook's line live through them."""
 
-    def __init__(self, app: Flask, plan: Plan, chance: random.Random, end_at: int) -> None:
-        self._app, self._plan, self._chance, self._end_at = app, plan, chance, end_at
+    def __init__(self, plan: Plan, chance: random.Random, end_at: int) -> None:
+        self._plan, self._chance, self._end_at = plan, chance, end_at
         self._subjects = subjects_of(plan.examples, chance)
         self._models: dict[tuple[str, str], bytes] = {}
         self._rows = Rows()
@@ -89,27 +88,18 @@ class History:
         self._event_ids, self._delivery_ids = _numbers("event"), _numbers("delivery")
 
     def write(self, events: int, progress: Callable[[int], None]) -> Written:
-        """Write about `events` events with their deliveries; `progress` hears how many more are on disk.
-
-        Building goes on while the rows before are being written, in a transaction for each slice.
-        """
+        """Write about `events` events with their deliveries; `progress` hears how many more are on disk."""
         names = list(self._plan.kinds)
         weights = list(itertools.accumulate(kind.weight for kind in self._plan.kinds.values()))
-        with ThreadPoolExecutor(1) as writer:
-            under_way = None
-            tests = self._tests()
-            for number, at in enumerate(moments(events, self._end_at, self._chance)):
-                while tests and tests[-1][0] <= at:
-                    self._test(*tests.pop())
-                self._happen(names[bisect(weights, self._chance.random() * weights[-1])], number, at)
-                if len(self._rows.deliveries) >= ROWS_AT_ONCE:
-                    if under_way is not None:
-                        progress(under_way.result())
-                    under_way = writer.submit(self._flush, self._take_rows())
-            if under_way is not None:
-                progress(under_way.result())
-            self._end()
-            progress(writer.submit(self._flush, self._take_rows()).result())
+        tests = self._tests()
+        for number, at in enumerate(moments(events, self._end_at, self._chance)):
+            while tests and tests[-1][0] <= at:
+                self._test(*tests.pop())
+            self._happen(names[bisect(weights, self._chance.random() * weights[-1])], number, at)
+            if len(self._rows.deliveries) >= ROWS_AT_ONCE:
+                progress(self._flush())
+        self._end()
+        progress(self._flush())
         self._keep_lanes()
         return Written(self._events, self._deliveries, self._attempts)
 
@@ -122,7 +112,7 @@ class History:
         difference = None
         if kind.diff_into is not None and kind.diff_model is not None:
             item, difference = self._with_diff(item, kind.diff_model, kind.diff_into)
-        event_id, public_id = next(self._event_ids), ids.new_id("evt", at)
+        event_id, public_id = next(self._event_ids), self._id("evt", at)
         self._rows.events.append(event_row(item, event_id, public_id, difference, at))
         event = Loaded(
             event_id,
@@ -154,6 +144,8 @@ class History:
         return sorted(((at, line) for at, line in found if at > earliest and line.is_on(at)), key=lambda pair: -pair[0])
 
     def _test(self, at: int, line: Line) -> None:
+        if not line.is_on(at):
+            return
         name, data = line.test
         item = Prepared(
             self._plan.organization_id,
@@ -174,13 +166,13 @@ class History:
             None,
             None,
         )
-        event_id, public_id = next(self._event_ids), ids.new_id("evt", at)
+        event_id, public_id = next(self._event_ids), self._id("evt", at)
         self._rows.events.append(
             {**event_row(item, event_id, public_id, None, at), "event_type_id": None, "is_test": True}
         )
         event = Loaded(event_id, public_id, name, data, None, None, None, None, None, at, at)
         row = queue.new_row(
-            public_id=ids.new_id("dlv", at),
+            public_id=self._id("dlv", at),
             organization_id=self._plan.organization_id,
             event_id=event_id,
             webhook_id=line.target.webhook_id,
@@ -203,16 +195,16 @@ class History:
         subject = subjects[self._chance.randrange(len(subjects))]
         moment = datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
         data = subject.told(4_000 + number, moment)
-        is_public = kind.public_name is not None and self._chance.random() < 0.4
+        is_public = kind.public_name is not None and self._chance.random() < PUBLIC_SHARE
         named = resources.named_in(data, kind.resource_in) if kind.resource_in is not None else (None, None)
         return Prepared(
             organization_id=self._plan.organization_id,
             type_id=kind.id,
             type=kind.public_name if is_public and kind.public_name else kind.name,
-            producer_id=f"{kind.name.replace('.', '-')}-{ids.new_id('n', at)[-8:]}-{number}",
+            producer_id=f"{kind.name.replace('.', '-')}-{at:x}-{number}",
             digest=hashlib.sha256(data).digest(),
             data=data,
-            context=_CONTEXT if kind.resource_in is not None else None,
+            context=CONTEXT if kind.resource_in is not None else None,
             previous=None,
             status=subject.status,
             resource_type=named[0],
@@ -249,7 +241,7 @@ class History:
         target = line.target if line.is_on(at) == line.target.is_on else replace(line.target, is_on=line.is_on(at))
         reason = route(routed, target)
         row = queue.new_row(
-            public_id=ids.new_id("dlv", at),
+            public_id=self._id("dlv", at),
             organization_id=self._plan.organization_id,
             event_id=happened.event.id,
             webhook_id=target.webhook_id,
@@ -267,20 +259,21 @@ class History:
 
     # --- writing
 
-    def _take_rows(self) -> Rows:
+    def _flush(self) -> int:
+        """Write what has come together in one transaction; return how many events it was."""
         rows, self._rows = self._rows, Rows()
-        self._events += len(rows.events)
-        self._deliveries += len(rows.deliveries)
-        self._attempts += len(rows.attempts)
-        return rows
-
-    def _flush(self, rows: Rows) -> int:
-        """Write a slice in one transaction; runs in a thread of its own."""
-        with self._app.app_context(), write() as session:
+        with write() as session:
             insert_many(session.connection(), "event", rows.events)
             queue.enqueue(session, rows.deliveries)
             queue.enter_attempts(session, rows.attempts, rows.bodies)
+        self._events += len(rows.events)
+        self._deliveries += len(rows.deliveries)
+        self._attempts += len(rows.attempts)
         return len(rows.events)
+
+    def _id(self, prefix: str, at: int) -> str:
+        """An id of the past: of the seed's chance, as reading the system's takes a call each."""
+        return ids.id_of(prefix, at, self._chance.getrandbits(80))
 
     def _end(self) -> None:
         """Let the lines come to the present, and keep what waits there."""

@@ -170,7 +170,7 @@ def _date_back(scene: Scene, now: int) -> None:
     oldest = now - OLDEST_DAYS * DAY_MS
     org = scene.actor.organization_id
     with write() as session:
-        mine = [BusinessUnit, Company, EventType, Inbox, Membership, ApiKey]
+        mine: list[Any] = [BusinessUnit, Company, EventType, Inbox, Membership, ApiKey]
         for table in mine:
             session.execute(update(table).where(table.organization_id == org).values(created_at=oldest + HOUR_MS))
         session.execute(update(Company).where(Company.organization_id == org).values(updated_at=oldest + HOUR_MS))
