@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.api import business_units, companies, deliveries, document, event_types, events, health, problems, webhooks
+from app.api import (
+    business_units,
+    companies,
+    deliveries,
+    document,
+    event_types,
+    events,
+    health,
+    problems,
+    stats,
+    webhooks,
+)
 from app.api.auth import PagesHaveSessions
 from app.api.problems import Problem, refuse_invalid
 from app.extensions import csrf
@@ -14,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Problem", "refuse_invalid", "register"]
 
-NOUNS = (events, webhooks, deliveries, event_types, business_units, companies)
+NOUNS = (events, webhooks, deliveries, stats, event_types, business_units, companies)
 
 
 def register(app: OpenAPI) -> None:

@@ -89,6 +89,19 @@ def resume(path: ById) -> Response:
     return _held(webhooks.resume(actor(), path.id))
 
 
+@calls.call(
+    "POST",
+    "/webhooks/<id>/retry",
+    WRITE,
+    name="retryWebhook",
+    answers={202: schemas.WaitingRetried},
+    clashes=True,
+)
+def retry(path: ById) -> Response:
+    """Make all that waits for a webhook due now; it goes out within the webhook's limits."""
+    return bodies.answer({"retried": webhooks.retry_waiting(actor(), path.id)}, 202)
+
+
 def _held(switched: Switched) -> Response:
     return bodies.answer(serialize.webhook(switched.webhook, in_flight=switched.in_flight))
 

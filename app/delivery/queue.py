@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.database import insert_many, read, write
+from app.delivery import stats
 from app.faults import fault
 from app.models import Attempt, Delivery, Event, Lane, SentBody, Webhook
 from app.models.types import core_table
@@ -79,6 +80,8 @@ class Claim(NamedTuple):
     by_hand: bool
     url: str
     due_at: int
+    event_type: str
+    created_at: int
     lease: int
     until: int
 
@@ -243,6 +246,8 @@ _claimed_columns = (
     delivery.c.by_hand,
     delivery.c.url,
     delivery.c.next_attempt_at,
+    delivery.c.event_type,
+    delivery.c.created_at,
 )
 
 
@@ -578,16 +583,26 @@ def _release(session: Session, lapsed: Sequence[Any], now: int) -> list[int]:
 
 # --- by hand
 
+_counted_by = (
+    delivery.c.webhook_id,
+    delivery.c.created_at,
+    delivery.c.event_type,
+    delivery.c.kind,
+    (delivery.c.attempt_count - delivery.c.interruptions).label("tries"),
+)
+
 
 def cancel(session: Session, ids: Collection[int], reason: Reason, detail: str | None, now: int) -> set[int]:
-    """Cancel those of `ids` that are waiting; return which were."""
+    """Cancel those of `ids` that are waiting; return which were. The statistics forget them."""
     move = (
         update(delivery)
         .where(delivery.c.id.in_(ids), PENDING)
         .values(state=S.CANCELED, reason=reason, detail=detail, finished_at=now, next_attempt_at=None)
-        .returning(delivery.c.id)
+        .returning(delivery.c.id, *_counted_by)
     )
-    return set(session.scalars(move))
+    moved = session.execute(move).all()
+    stats.recount(session.connection(), moved, -1)
+    return {row.id for row in moved}
 
 
 def cancel_waiting(webhook_id: int, reason: Reason, detail: str | None, now: int) -> int:
@@ -612,12 +627,33 @@ def hasten(session: Session, ids: Iterable[int], now: int) -> set[int]:
     return set(session.scalars(move))
 
 
+def hasten_waiting(webhook_id: int, now: int) -> int:
+    """Make all that waits for a webhook due now, in slices with a commit each; return how many were not yet due.
+
+    Unlike what is hastened one by one, they keep their place in line and to the webhook's limits.
+    """
+    later = _pending_of(webhook_id).where(delivery.c.next_attempt_at > now).limit(SLICE)
+    hastened = 0
+    while True:
+        with write() as session:
+            ids = session.scalars(later).all()
+            session.execute(update(delivery).where(delivery.c.id.in_(ids), PENDING).values(next_attempt_at=now))
+        hastened += len(ids)
+        if len(ids) < SLICE:
+            return hastened
+
+
 def requeue(session: Session, ids: Iterable[int], now: int) -> set[int]:
     """Give failed or canceled deliveries one more try, because a person asked; return which were."""
+    given = list(ids)
+    return _requeue(session, given, S.FAILED, now) | _requeue(session, given, S.CANCELED, now)
+
+
+def _requeue(session: Session, ids: list[int], left: DeliveryState, now: int) -> set[int]:
     tries = delivery.c.attempt_count - delivery.c.interruptions
     move = (
         update(delivery)
-        .where(delivery.c.id.in_(list(ids)), delivery.c.state.in_([S.FAILED, S.CANCELED]))
+        .where(delivery.c.id.in_(ids), delivery.c.state == left)
         .values(
             state=S.PENDING,
             attempts_allowed=tries + 1,
@@ -627,9 +663,12 @@ def requeue(session: Session, ids: Iterable[int], now: int) -> set[int]:
             detail=None,
             by_hand=True,
         )
-        .returning(delivery.c.id)
+        .returning(delivery.c.id, *_counted_by)
     )
-    return set(session.scalars(move))
+    moved = session.execute(move).all()
+    if left is S.CANCELED:
+        stats.recount(session.connection(), moved, 1)
+    return {row.id for row in moved}
 
 
 # --- looking

@@ -6,11 +6,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app import logs
+from app.core import stats as counted
 from app.core.health import Seen
 from app.core.outcome import Decision, Result, Timings, decide
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
+from app.core.stats import Try
 from app.database import write
-from app.delivery import build, health, queue
+from app.delivery import build, health, queue, stats
 from app.delivery.queue import Claim, Ending, Finished, SentBodyRow
 from app.faults import fault
 
@@ -31,6 +33,7 @@ _TROUBLE = frozenset(
         ErrorClass.BAD_HTTP,
     }
 )
+_WAITED_FOR = frozenset({ErrorClass.TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
 
 class Judged(NamedTuple):
@@ -66,6 +69,8 @@ def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
             judged.claim.webhook_id: decision.turn_off for judged, decision in ours if decision.turn_off is not None
         }
         turned_off = health.turn_off(session, turn_off, now) if turn_off else []
+        tries = [told for judged, _ in ours if (told := try_of(judged)) is not None]
+        stats.add(session.connection(), counted.counts(tries))
     fault("finish.committed")
     for judged, decision in decided:
         if judged.result.outcome is not Outcome.SUCCEEDED:
@@ -161,6 +166,23 @@ def seen_of(judged: Judged, decision: Decision, now: int) -> Seen | None:
         error=result.error,
         shut_until=shut_until,
         by_hand=claim.by_hand,
+    )
+
+
+def try_of(judged: Judged) -> Try | None:
+    """Return what is counted of an attempt; None for tests, replays and what has its cause on our side."""
+    claim, result = judged.claim, judged.result
+    if claim.kind is not DeliveryKind.NORMAL or result.free:
+        return None
+    took = round(result.timings.total_ms)
+    return Try(
+        claim.webhook_id,
+        claim.created_at,
+        claim.event_type,
+        claim.tries,
+        str(result.status or result.error),
+        took if result.status or result.error in _WAITED_FOR else None,
+        result.started_at + took if result.outcome is Outcome.SUCCEEDED else None,
     )
 
 

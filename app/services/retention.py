@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 
 from app.core.states import DeliveryState
 from app.database import read, write
 from app.delivery.installed import installed
 from app.faults import fault
-from app.models import Delivery, Event, InboxRequest, Organization
+from app.models import Delivery, Event, InboxRequest, Organization, Stat, Webhook
 
 DAY_MS = 86_400_000
 INBOX_MS = DAY_MS
+STATS_MS = 90 * DAY_MS
 SLICE = 500
 KEPT_SHORT = (DeliveryState.DELIVERED, DeliveryState.CANCELED, DeliveryState.SKIPPED)
 
 
 def prune(now: int) -> int:
-    """Delete finished deliveries, then events that have none left, then old inbox requests; return how many rows.
+    """Delete finished deliveries, then events that have none left, old inbox requests and counts; return how many rows.
 
     A delivery that is not finished is never deleted, nor is its event.
     """
@@ -32,7 +33,27 @@ def prune(now: int) -> int:
         deleted += _in_slices(Delivery, mine, Delivery.created_at < long, Delivery.state == DeliveryState.FAILED)
         unused = ~exists().where(Delivery.event_id == Event.id)
         deleted += _in_slices(Event, Event.organization_id == organization, Event.created_at < short, unused)
+    return deleted + _prune_stats(now - STATS_MS)
+
+
+def _prune_stats(before: int) -> int:
+    """Delete old counts, a webhook's day at a time, by their key: it begins with webhook and hour."""
+    deleted = 0
+    with read() as session:
+        webhooks = session.scalars(select(Webhook.id)).all()
+    for webhook in webhooks:
+        while (oldest := _oldest_hour(webhook)) is not None and oldest < before:
+            until = min(oldest + DAY_MS, before)
+            with write() as session:
+                old = delete(Stat).where(Stat.webhook_id == webhook, Stat.hour < until)
+                deleted += len(session.scalars(old.returning(Stat.hour)).all())
+            fault("retention.slice")
     return deleted
+
+
+def _oldest_hour(webhook_id: int) -> int | None:
+    with read() as session:
+        return session.scalar(select(func.min(Stat.hour)).where(Stat.webhook_id == webhook_id))
 
 
 def _in_slices(table: type[Delivery | Event | InboxRequest], *where: ColumnElement[bool]) -> int:

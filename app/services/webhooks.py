@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 ALIVE_MS = 30_000
 NOTICED_AFTER_S = 0.5
+_QUIET = (Reason.NEW, Reason.BY_PERSON)
+_WENT_OFF = ~Webhook.enabled & Webhook.off_reason.not_in(_QUIET)
+NEEDS_ATTENTION = _WENT_OFF | (Webhook.enabled & Lane.failing_since.isnot(None) & (Lane.failures_in_row > 0))
 SECRET_SETTINGS = frozenset({"auth", "headers", "client_certificate"})
 
 
@@ -55,6 +58,7 @@ class WebhookView:
     failed_attempts: int
     last_success_at: int | None
     last_error: str | None
+    deliveries_failing: int = 0  # since the last success
     waiting: int = 0  # counted no further than 10,000; only where it was asked for
     row_id: int = field(default=0, repr=False)
 
@@ -272,6 +276,28 @@ def _set_paused(actor: Actor, public_id: str, *, paused: bool) -> Switched:
     return Switched(view, in_flight=in_flight)
 
 
+def retry_waiting(actor: Actor, public_id: str) -> int:
+    """Make all that waits for a webhook due now, and forget that it backs off; return how many were not yet due.
+
+    They go out a few at a time, as the webhook's limits say, and should the receiver still be in trouble, it backs
+    off again after the first. Raises `Conflict` for a webhook that is off or paused: nothing would be sent.
+    """
+    actor.require(Permission.WEBHOOKS)
+    now = clock.now()
+    with write() as session:
+        webhook = for_org(session, actor, Webhook).one(public_id)
+        if not webhook.enabled:
+            raise Conflict("This webhook is off. Turn it on, and what waits is sent.")
+        if webhook.paused:
+            raise Conflict("This webhook is paused. Resume it, and what waits is sent.")
+        webhook.lane.shut_until = 0
+        audit.record(session, actor, "webhook.retried", webhook)
+        row_id = webhook.id
+    hastened = queue.hasten_waiting(row_id, now)
+    bell.ring()
+    return hastened
+
+
 def delete(actor: Actor, public_id: str) -> int:
     """Delete a webhook; return how many requests are under way. Its log stays, its secrets don't."""
     actor.require(Permission.WEBHOOKS)
@@ -307,7 +333,7 @@ def list_all(actor: Actor) -> list[WebhookView]:
     """Return all webhooks by name, those that need attention first."""
     actor.require(Permission.WEBHOOKS)
     with read() as session:
-        query = for_org(session, actor, Webhook).query().options(*_everything()).order_by(Webhook.name, Webhook.id)
+        query = for_org(session, actor, Webhook).query().options(*everything()).order_by(Webhook.name, Webhook.id)
         views = [view_of(webhook) for webhook in session.scalars(query)]
     return sorted(views, key=lambda view: not needs_attention(view))
 
@@ -320,20 +346,18 @@ def needs_attention(view: WebhookView) -> bool:
 
 def count_needing_attention(actor: Actor) -> int:
     """Return how many webhooks somebody should look at, for the navigation: one small query."""
-    quiet = (Reason.NEW, Reason.BY_PERSON)
-    went_off = ~Webhook.enabled & Webhook.off_reason.not_in(quiet)
-    failing = Webhook.enabled & Lane.failing_since.isnot(None) & (Lane.failures_in_row > 0)
     query = (
         select(func.count())
         .select_from(Webhook)
         .join(Lane, Lane.webhook_id == Webhook.id)
-        .where(Webhook.organization_id == actor.organization_id, Webhook.deleted_at.is_(None), went_off | failing)
+        .where(Webhook.organization_id == actor.organization_id, Webhook.deleted_at.is_(None), NEEDS_ATTENTION)
     )
     with read() as session:
         return session.scalar(query) or 0
 
 
-def _everything() -> tuple[Any, ...]:
+def everything() -> tuple[Any, ...]:
+    """How to load webhooks with all that is shown of them."""
     return (
         selectinload(Webhook.patterns),
         selectinload(Webhook.units),
@@ -362,6 +386,7 @@ def view_of(webhook: Webhook, *, waiting: int = 0) -> WebhookView:
         shut_until=lane.shut_until,
         failing_since=lane.failing_since,
         failures_in_row=lane.failures_in_row,
+        deliveries_failing=lane.deliveries_failing,
         failed_attempts=lane.failed_attempts,
         last_success_at=lane.last_success_at,
         last_error=lane.last_error,

@@ -51,6 +51,7 @@ ACTIONS = {
     "webhook.given": "Gave webhook to another owner",
     "webhook.paused": "Paused webhook",
     "webhook.resumed": "Resumed webhook",
+    "webhook.retried": "Retried what waits for webhook",
     "webhook.secret_rotated": "Rotated signing secret",
     "webhook.tested": "Sent test payload",
     "webhook.turned_off": "Turned off webhook",

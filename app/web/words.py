@@ -184,6 +184,10 @@ class Voice:
         words = f"in {duration((at - self.now_at) // 1000 * 1000)}" if at - self.now_at >= 1000 else "now"
         return Markup('<time datetime="{}" data-tick="down">{}</time>').format(iso(at), words)
 
+    def ago(self, at: int) -> Markup:
+        """Write how long ago a moment was; it ticks where there is script."""
+        return ago_element(at, self.zone, self.now_at)
+
     def plain(self, at: int, form: str = "ds") -> str:
         """Write a moment as text alone."""
         return moment(at, self.zone, self.now_at, form)
@@ -354,8 +358,12 @@ class Sentence:
     rest: Markup
 
 
-def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None) -> Sentence:
-    """Say how a webhook is doing. `missed`: events since it went off by itself."""
+def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None, days: int = 0) -> Sentence:
+    """Say how a webhook is doing.
+
+    `missed`: events since it went off by itself. `days`: on how many of the 14 days before its last delivery it
+    delivered, for one that has been silent for a day.
+    """
     if not view.enabled:
         return _off(view, voice, missed)
     if view.paused:
@@ -365,23 +373,35 @@ def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None) -> Se
         until = Markup("Backing off until {}").format(voice.near(view.shut_until, precision="m"))
         after = Markup(" after {} in a row.").format(_times(view.failures_in_row, "failure"))
         return Sentence("warning", until, after + _waiting(view, "waiting"))
-    if view.failing_since is not None and view.failures_in_row > 0:
+    if view.failing_since is not None:
         return _failing(view, voice)
     if view.last_success_at is None:
-        return Sentence("", Markup("On."), Markup(" No event has matched yet."))
-    ago = Markup('<time datetime="{}" data-tick="ago">{}</time>').format(
-        iso(view.last_success_at), f"{duration((voice.now_at - view.last_success_at) // 1000 * 1000)} ago"
-    )
-    return Sentence("", Markup("On."), Markup(" Last delivered {}.").format(ago))
+        rest = Markup(" Nothing was delivered yet, {} waiting.").format(number(view.waiting)) if view.waiting else ""
+        return Sentence("", Markup("On."), rest or Markup(" No event has matched yet."))
+    last = Markup("Last delivered {}.").format(voice.ago(view.last_success_at))
+    if is_unusually_silent(view.last_success_at, days, voice.now_at):
+        return Sentence("warning", last, Markup(" Before that, it delivered on {} of 14 days.").format(days))
+    if voice.now_at - view.last_success_at >= 7 * DAY_MS and not view.waiting:
+        return Sentence("", Markup("On."), Markup(" No event matched in 7 days."))
+    return Sentence("", Markup("On."), Markup(" ") + last)
+
+
+def is_unusually_silent(last_success_at: int, days: int, now_at: int) -> bool:
+    """Whether a webhook that delivered on `days` of 14 days has been silent for three times as long as is usual."""
+    return days >= 5 and now_at - last_success_at >= 3 * 14 * DAY_MS // days
 
 
 def _failing(view: WebhookView, voice: Voice) -> Sentence:
     assert view.failing_since is not None
     strong = Markup("Failing since {}:").format(voice.since(view.failing_since))
-    rest = Markup(" {} since the last success.").format(_times(view.failed_attempts, "failed attempt"))
+    if view.deliveries_failing:
+        among = f"{number(view.deliveries_failing)} of {_times(view.deliveries_failing, 'delivery')}"
+        rest = Markup(" {}.").format(among)
+    else:
+        rest = Markup(" {} since the last success.").format(_times(view.failed_attempts, "failed attempt"))
     off_at = max(view.failing_since, view.last_success_at or 0) + AUTO_OFF_AFTER_MS
     rest += Markup(" If this goes on it is turned off on {}.").format(voice.when(off_at, "dm"))
-    return Sentence("danger", strong, rest)
+    return Sentence("danger" if view.failures_in_row else "warning", strong, rest)
 
 
 def _off(view: WebhookView, voice: Voice, missed: int | None) -> Sentence:
@@ -401,4 +421,5 @@ def _waiting(view: WebhookView, word: str) -> Markup:
 
 
 def _times(count: int, noun: str) -> str:
-    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number(count)} {noun if count == 1 else many}"

@@ -8,8 +8,9 @@ from sqlalchemy import func, select
 
 from app.core.states import DeliveryState
 from app.database import read
-from app.models import Attempt, Delivery, Event
+from app.models import Attempt, Delivery, Event, Stat
 from app.services import retention
+from tests.support import rows
 
 DAY_S = 86_400
 
@@ -52,3 +53,23 @@ def test_what_is_not_finished_is_never_deleted(
         states = session.scalars(select(Delivery.state)).all()
     assert states == [DeliveryState.PENDING]
     assert _counts()[0] == 1
+
+
+def test_counts_are_kept_for_ninety_days_after_their_hour_longer_than_the_log(
+    publish: Any, make_webhook: Any, receiver: Any, clock: Any, deliver: Any
+) -> None:
+    make_webhook(url=receiver.url)
+    for _ in range(3):
+        publish("job.created")
+        deliver()
+        clock.advance(seconds=DAY_S)
+    hours = sorted({row.hour for row in rows.all_of(Stat)})
+
+    clock.now = hours[0] + 90 * DAY_S * 1000
+    retention.prune(clock.now)
+    assert {row.hour for row in rows.all_of(Stat)} == set(hours)
+    assert _counts() == (0, 0, 0)
+
+    clock.now = hours[2] + 90 * DAY_S * 1000
+    retention.prune(clock.now)
+    assert {row.hour for row in rows.all_of(Stat)} == {hours[2]}

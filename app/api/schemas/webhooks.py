@@ -156,6 +156,12 @@ class WebhookDeleted(Shown):
     in_flight: int
 
 
+class WaitingRetried(Shown):
+    """How many deliveries waited for their time and are due now."""
+
+    retried: int
+
+
 class Webhooks(Shown):
     """A page of webhooks, the oldest first."""
 

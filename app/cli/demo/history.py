@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from bisect import bisect
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,10 +16,11 @@ from app import ids
 from app.cli.demo.line import Course, Happened, Line, Rows
 from app.cli.demo.material import subjects_of
 from app.core import diff
+from app.core import stats as counted
 from app.core.routing import Routed, route
 from app.core.states import DeliveryKind
 from app.database import insert_many, is_sqlite, write
-from app.delivery import health, queue
+from app.delivery import health, queue, stats
 from app.delivery.build import Surroundings
 from app.delivery.queue import Loaded
 from app.models import Lane, Resource, Webhook
@@ -266,6 +268,8 @@ class History:
             insert_many(session.connection(), "event", rows.events)
             queue.enqueue(session, rows.deliveries)
             queue.enter_attempts(session, rows.attempts, rows.bodies)
+            stats.add(session.connection(), counted.counts(rows.tries))
+            stats.add(session.connection(), {key: -times for key, times in Counter(rows.canceled).items()})
         self._events += len(rows.events)
         self._deliveries += len(rows.deliveries)
         self._attempts += len(rows.attempts)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.core import health as rules
+from app.core import stats
 from app.core.health import Health
 from app.core.states import DeliveryKind, DeliveryState, Reason
 from app.delivery import build, queue
 from app.delivery.queue import Claim, Ending, SentBodyRow
-from app.delivery.record import Judged, attempt_row, decision_on, ending_of, seen_of
+from app.delivery.record import Judged, attempt_row, decision_on, ending_of, seen_of, try_of
 
 if TYPE_CHECKING:
     import random
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from app.cli.demo.answers import Wire
     from app.core.routing import Target
+    from app.core.stats import Key, Try
     from app.delivery.build import Surroundings
     from app.delivery.queue import Loaded
     from app.delivery.settings import DeliverySettings
@@ -46,6 +48,9 @@ class Rows:
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     bodies: list[SentBodyRow] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
+    tries: list[Try] = field(default_factory=list)
+    canceled: list[Key] = field(default_factory=list)
+    """What is taken back from the counts: tries of deliveries that somebody canceled."""
 
 
 @dataclass(slots=True)
@@ -123,6 +128,8 @@ class Line:
             ended = {"state": DeliveryState.CANCELED.value, "reason": Reason.BY_PERSON.value, "detail": by}
             rows.deliveries.append({**row, **ended, "next_attempt_at": None, "finished_at": at})
             rows.attempts += entry[2].attempts
+            if entry[2].attempts:
+                rows.canceled.append(stats.missed(row["webhook_id"], row["created_at"], row["event_type"]))
         self._waiting = kept
         heapq.heapify(kept)
 
@@ -136,6 +143,9 @@ class Line:
         course.ending, course.ended_at = ending_of(judged, decision, ended_at), ended_at
         course.free += course.ending.is_free
         course.attempts.append(attempt_row(judged))
+        told = try_of(judged)
+        if told is not None:
+            rows.tries.append(told)
         seen = seen_of(judged, decision, ended_at)
         if seen is not None:
             self.health, _ = rules.fold(self.health, (seen,), ended_at)
@@ -175,6 +185,8 @@ class Line:
             row["by_hand"],
             settings.url_text,
             course.due_at,
+            row["event_type"],
+            row["created_at"],
             0,
             0,
         )

@@ -1,0 +1,152 @@
+"""The list of webhooks: filtered, a page at a time, and the stamp that tells whether it would look otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Select, func, literal, or_, select
+
+from app.core.access import Permission
+from app.core.routing import patterns_for
+from app.database import read
+from app.models import BusinessUnit, EventType, Lane, Webhook, WebhookPattern, WebhookUnit
+from app.services import standing
+from app.services.scope import Actor, for_org
+from app.services.webhooks import NEEDS_ATTENTION, everything, view_of
+
+if TYPE_CHECKING:
+    from app.services.webhooks import WebhookView
+
+LISTED = 100
+STATES: dict[str, ColumnElement[bool]] = {
+    "attention": NEEDS_ATTENTION,
+    "on": Webhook.enabled & ~Webhook.paused,
+    "off": ~Webhook.enabled,
+    "paused": Webhook.enabled & Webhook.paused,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What of the list is asked for; what there is nothing of finds nothing."""
+
+    q: str = ""  # a part of the name or the URL
+    state: str = ""  # a key of STATES
+    unit: str = ""  # the external id of a business unit: webhooks that may send its events
+    event: str = ""  # an event type: webhooks that select it
+    page: int = 1
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.q or self.state or self.unit or self.event)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPage:
+    """A page of the list, those that need attention first, then by name."""
+
+    views: tuple[WebhookView, ...]
+    matching: int
+    total: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Menus:
+    """What the list can be filtered by: business units by external id and name, event types."""
+
+    units: tuple[tuple[str, str], ...]
+    types: tuple[str, ...]
+
+
+def page(actor: Actor, asked: ListQuery) -> WebhookPage:
+    """Return a page of the list."""
+    actor.require(Permission.WEBHOOKS)
+    with read() as session:
+        mine = for_org(session, actor, Webhook).query()
+        total = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+        found = _matching(actor, asked)
+        matching = (
+            session.scalar(select(func.count()).select_from(found.subquery())) or 0 if asked.is_filtered else total
+        )
+        query = mine.where(Webhook.id.in_(found)).join(Lane, Lane.webhook_id == Webhook.id)
+        rows = session.scalars(_on_page(query, asked.page).options(*everything()))
+        views = tuple(view_of(webhook) for webhook in rows)
+    return WebhookPage(views, matching, total, max(1, -(-matching // LISTED)))
+
+
+def stamp(actor: Actor, asked: ListQuery) -> tuple[Any, ...]:
+    """Return what a page of the list would show, without showing it: three small queries.
+
+    A lane moves with every try that is counted, so the figures need no look of their own.
+    """
+    actor.require(Permission.WEBHOOKS)
+    columns = (
+        Webhook.id,
+        Webhook.version,
+        Webhook.enabled,
+        Webhook.switched_at,
+        Webhook.owner_id,
+        Lane.shut_until,
+        Lane.failing_since,
+        Lane.failed_attempts,
+        Lane.failures_in_row,
+        Lane.deliveries_failing,
+        Lane.last_success_at,
+        Lane.probe_at,
+    )
+    with read() as session:
+        query = (
+            select(*columns).join(Lane, Lane.webhook_id == Webhook.id).where(Webhook.id.in_(_matching(actor, asked)))
+        )
+        rows = session.execute(_on_page(query, asked.page)).all()
+        waiting = standing.waiting(session, [row.id for row in rows])
+        missed = standing.missed(session, [(row.id, row.switched_at) for row in rows if not row.enabled])
+    return tuple(tuple(row) for row in rows), waiting, missed
+
+
+def menus(actor: Actor) -> Menus:
+    """Return what the list can be filtered by."""
+    actor.require(Permission.WEBHOOKS)
+    units = select(BusinessUnit.external_id, BusinessUnit.name).order_by(BusinessUnit.name)
+    types = select(EventType.name, EventType.public_name).order_by(EventType.name)
+    with read() as session:
+        names = session.execute(types.where(EventType.organization_id == actor.organization_id)).all()
+        known = session.execute(units.where(BusinessUnit.organization_id == actor.organization_id)).all()
+    return Menus(
+        tuple((external_id, name) for external_id, name in known),
+        tuple(name for pair in names for name in pair if name),
+    )
+
+
+def _on_page(query: Select[Any], number: int) -> Select[Any]:
+    order = (NEEDS_ATTENTION.desc(), func.lower(Webhook.name), Webhook.id)
+    return query.order_by(*order).limit(LISTED).offset((number - 1) * LISTED)
+
+
+def _matching(actor: Actor, asked: ListQuery) -> Select[int]:
+    """The ids of the webhooks that fit."""
+    query = select(Webhook.id).where(Webhook.organization_id == actor.organization_id, Webhook.deleted_at.is_(None))
+    if asked.q:
+        text = asked.q.lower()
+        fits = [func.lower(column).contains(text, autoescape=True) for column in (Webhook.name, Webhook.url)]
+        query = query.where(or_(*fits))
+    if asked.state:
+        query = query.join(Lane, Lane.webhook_id == Webhook.id).where(STATES.get(asked.state, literal(False)))
+    if asked.unit:
+        query = query.where(_sends_unit(actor, asked.unit))
+    if asked.event:
+        chosen = select(WebhookPattern.webhook_id).where(WebhookPattern.pattern.in_(patterns_for(asked.event)))
+        query = query.where(Webhook.id.in_(chosen))
+    return query
+
+
+def _sends_unit(actor: Actor, external_id: str) -> ColumnElement[bool]:
+    """Bound to this unit, or to none at all."""
+    bound = select(WebhookUnit.webhook_id).where(WebhookUnit.webhook_id == Webhook.id)
+    unit = select(BusinessUnit.id).where(
+        BusinessUnit.organization_id == actor.organization_id, BusinessUnit.external_id == external_id
+    )
+    return unit.exists() & (~bound.exists() | bound.where(WebhookUnit.business_unit_id.in_(unit)).exists())
