@@ -10,7 +10,7 @@ from sqlalchemy import select
 from app import clock
 from app.cli.demo import cast, scene
 from app.cli.demo.answers import Wire
-from app.cli.demo.history import History, Plan, Written
+from app.cli.demo.history import DAYS, History, Plan, Written
 from app.cli.demo.line import Line
 from app.core.states import Reason
 from app.database import read
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from app.delivery.build import Surroundings
 
 
-def fill(organization: str, events: int, seed: int, progress: Callable[[int], None]) -> tuple[Scene, Written]:
-    """Make the organization and a month of about `events` events; `progress` hears how many more are on disk.
+def fill(
+    organization: str, events: int, seed: int, progress: Callable[[int], None], days: int = DAYS
+) -> tuple[Scene, Written]:
+    """Make the organization and about `events` events of the last `days`; `progress` hears how many more are on disk.
 
     The same seed makes the same past, but for ids and secrets. Call it in the application's context, with nobody
     else writing. Raises `Conflict` and `Invalid` as the services do.
@@ -52,7 +54,7 @@ def fill(organization: str, events: int, seed: int, progress: Callable[[int], No
         surroundings=_surroundings(table),
         canceled_by="João Reis",
     )
-    return made, History(plan, chance, end_at).write(events, progress)
+    return made, History(plan, chance, end_at, days).write(events, progress)
 
 
 def _lines(made: Scene, table: RoutingTable, chance: random.Random, end_at: int) -> list[Line]:

@@ -80,8 +80,8 @@ class Written:
 class History:
     """Makes events up to `end_at` and lets every webhook's line live through them."""
 
-    def __init__(self, plan: Plan, chance: random.Random, end_at: int) -> None:
-        self._plan, self._chance, self._end_at = plan, chance, end_at
+    def __init__(self, plan: Plan, chance: random.Random, end_at: int, days: int = DAYS) -> None:
+        self._plan, self._chance, self._end_at, self._days = plan, chance, end_at, days
         self._subjects = subjects_of(plan.examples, chance)
         self._models: dict[tuple[str, str], bytes] = {}
         self._rows = Rows()
@@ -94,7 +94,7 @@ class History:
         names = list(self._plan.kinds)
         weights = list(itertools.accumulate(kind.weight for kind in self._plan.kinds.values()))
         tests = self._tests()
-        for number, at in enumerate(moments(events, self._end_at, self._chance)):
+        for number, at in enumerate(moments(events, self._end_at, self._days, self._chance)):
             while tests and tests[-1][0] <= at:
                 self._test(*tests.pop())
             self._happen(names[bisect(weights, self._chance.random() * weights[-1])], number, at)
@@ -142,7 +142,7 @@ class History:
             begun_at = line.target.created_at + HOUR_MS // 4
             found.append((begun_at, line))
             found.append((self._end_at - self._chance.randrange(12 * DAY_MS), line))
-        earliest = self._end_at - DAYS * DAY_MS
+        earliest = self._end_at - self._days * DAY_MS
         return sorted(((at, line) for at, line in found if at > earliest and line.is_on(at)), key=lambda pair: -pair[0])
 
     def _test(self, at: int, line: Line) -> None:
@@ -306,9 +306,9 @@ class History:
                 webhook.touch(webhook.updated_at)
 
 
-def moments(count: int, end_at: int, chance: random.Random) -> Iterator[int]:
-    """Return `count` moments of the 30 days before `end_at`, in order: busy on weekdays, quiet at night."""
-    begin_at = (end_at - DAYS * DAY_MS) // HOUR_MS * HOUR_MS
+def moments(count: int, end_at: int, days: int, chance: random.Random) -> Iterator[int]:
+    """Return `count` moments of the `days` before `end_at`, in order: busy on weekdays, quiet at night."""
+    begin_at = (end_at - days * DAY_MS) // HOUR_MS * HOUR_MS
     hours = range(begin_at, end_at, HOUR_MS)
     weights = [_BY_HOUR[at // HOUR_MS % 24] * _BY_WEEKDAY[(at // DAY_MS + 3) % 7] for at in hours]
     recent = min(round(count * TODAYS_SHARE), TODAYS_MOST)
