@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
 from bisect import bisect
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from app import ids
+from app import crypto, ids
 from app.cli.demo.line import Course, Happened, Line, Rows
 from app.cli.demo.material import subjects_of
 from app.core import diff
@@ -28,7 +29,6 @@ from app.services import resources
 from app.services.intake import Prepared, event_row
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from app.services.routing import KnownType, RoutingTable
@@ -82,6 +82,7 @@ class History:
 
     def __init__(self, plan: Plan, chance: random.Random, end_at: int, days: int = DAYS) -> None:
         self._plan, self._chance, self._end_at, self._days = plan, chance, end_at, days
+        self._rolls = random.Random(crypto.new_token())  # noqa: S311  told apart is enough; the system's costs a call each
         self._subjects = subjects_of(plan.examples, chance)
         self._models: dict[tuple[str, str], bytes] = {}
         self._rows = Rows()
@@ -276,8 +277,8 @@ class History:
         return len(rows.events)
 
     def _id(self, prefix: str, at: int) -> str:
-        """An id of the past: of the seed's chance, as reading the system's takes a call each."""
-        return ids.id_of(prefix, at, self._chance.getrandbits(80))
+        """An id of the past. Not of the seed's chance: two organizations with one seed must not share ids."""
+        return ids.id_of(prefix, at, self._rolls.getrandbits(80))
 
     def _end(self) -> None:
         """Let the lines come to the present, and keep what waits there."""
