@@ -15,6 +15,7 @@ from app.api.schemas.deliveries import ById
 from app.core.access import Scope
 from app.errors import AppError, Invalid, Problem
 from app.services import business_units, events, explain
+from app.services.events import EventQuery
 from app.services.intake import Answer, Stored
 
 calls = Calls("events", "Events")
@@ -53,7 +54,8 @@ def _result(answer: Answer) -> dict[str, Any]:
 @calls.call("GET", "/events", Scope.EVENTS_READ, name="listEvents", answers={200: schemas.Events})
 def index(query: schemas.EventsQuery) -> Response:
     """List events, newest first. Payloads come with the single event."""
-    found = events.page(actor(), limit=query.limit, before=place_of(query.cursor), type_name=query.type)
+    asked = EventQuery(before=place_of(query.cursor), type_name=query.type)
+    found = events.page(actor(), asked, query.limit)
     units = business_units.names(actor())
     return bodies.answer(
         page_of(

@@ -25,6 +25,8 @@ class TypeChoice:
     name: str
     description: str
     example: bytes
+    listed: str
+    """Its name in the catalogue, which a public variant doesn't have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,10 @@ def choices(actor: Actor) -> Choices:
 
 
 def _choices_of(kind: EventType) -> list[TypeChoice]:
-    found = [TypeChoice(kind.name, kind.description, bytes(kind.example))]
+    found = [TypeChoice(kind.name, kind.description, bytes(kind.example), kind.name)]
     if kind.public_name:
-        found.append(TypeChoice(kind.public_name, f"{kind.title}, published as public.", bytes(kind.example)))
+        words = f"{kind.title}, published as public."
+        found.append(TypeChoice(kind.public_name, words, bytes(kind.example), kind.name))
     return found
 
 

@@ -169,10 +169,12 @@ def stamp_of(actor: Actor, public_id: str) -> tuple[Any, ...]:
 
 def neighbours(actor: Actor, asked: LogQuery, row: DeliveryRow) -> tuple[str | None, str | None]:
     """Return the ids of the next newer and the next older delivery that match `asked`."""
+    if asked.is_inside:  # which are beside it would take as long as the search itself
+        return None, None
     with read() as session:
         found = []
         for newer in (True, False):
-            placed = replace(asked, cursor=row.cursor, newer=newer, top=None)
+            placed = replace(asked, cursor=row.cursor, newer=newer, top=None, oldest_first=False)
             query = log.matching(actor, placed).with_only_columns(Delivery.public_id)
             found.append(session.scalar(log.placed(query, placed, log.floor_of(session, actor, placed)).limit(1)))
     return found[0], found[1]

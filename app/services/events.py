@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Text, and_, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Select, Text, and_, func, or_, select, type_coerce
 
 from app import disk
 from app.core import schemas
@@ -214,45 +214,68 @@ def show(actor: Actor, public_id: str) -> EventView:
     return EventView(event, unit, title, description, f"prk_…{last_four}" if key else None)
 
 
-def page(
-    actor: Actor,
-    *,
-    limit: int = 50,
-    before: tuple[int, int] | None = None,
-    after: tuple[int, int] | None = None,
-    type_name: str | None = None,
-    unit: str | None = None,
-    q: str | None = None,
-    include_tests: bool = True,
-) -> list[Event]:
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """What events are asked for; `before` and `after` are places: (created_at, id)."""
+
+    type_name: str | None = None
+    unit: str | None = None  # external id
+    status: str | None = None
+    from_at: int | None = None
+    q: str | None = None  # an id of theirs
+    include_tests: bool = True
+    before: tuple[int, int] | None = None
+    after: tuple[int, int] | None = None
+
+
+ANY = EventQuery()
+
+
+def page(actor: Actor, asked: EventQuery = ANY, limit: int = 50) -> list[Event]:
     """Return events the actor may see, newest first, and one more than `limit` where there is more.
 
-    `before` is (created_at, id) of the last one seen; with `after` the ones just newer than that are returned.
-    `q` is an event's id, its producer's id, or the id of its resource.
+    Those before the place, or with `after` the ones just newer than that, oldest first.
     """
     actor.require(Permission.LOG, Permission.WEBHOOKS)
     with read() as session:
-        query = for_org(session, actor, Event).query()
-        if not actor.view.sees_everything:
-            query = query.where(visible(actor))
-        if type_name is not None:
-            query = query.where(Event.type == type_name)
-        if unit is not None:
-            units = select(BusinessUnit.id).where(BusinessUnit.external_id == unit)
-            query = query.where(Event.business_unit_id.in_(units))
-        if q:
-            query = query.where(or_(Event.public_id == q, Event.producer_id == q, Event.resource_id == q))
-        if not include_tests:
-            query = query.where(~Event.is_test)
-        keys = (Event.created_at, Event.id)
-        if after is not None:
-            query = query.where(or_(keys[0] > after[0], and_(keys[0] == after[0], keys[1] > after[1])))
-        elif before is not None:
-            query = query.where(or_(keys[0] < before[0], and_(keys[0] == before[0], keys[1] < before[1])))
-        query = query.order_by(*[key.asc() if after is not None else key.desc() for key in keys])
-        found: list[Event] = list(session.scalars(query.limit(min(limit, MOST_LISTED) + 1)))
+        found: list[Event] = list(session.scalars(matching(actor, asked).limit(min(limit, MOST_LISTED) + 1)))
         session.expunge_all()
     return found
+
+
+def matching(actor: Actor, asked: EventQuery) -> Select[Event]:
+    """Select what is asked for of what the actor may see, in order."""
+    units = select(BusinessUnit.id).where(BusinessUnit.external_id == asked.unit)
+    conditions = [
+        Event.organization_id == actor.organization_id,
+        None if actor.view.sees_everything else visible(actor),
+        Event.type == asked.type_name if asked.type_name is not None else None,
+        Event.business_unit_id.in_(units) if asked.unit is not None else None,
+        Event.status == asked.status if asked.status is not None else None,
+        Event.created_at >= asked.from_at if asked.from_at is not None else None,
+        named(asked.q) if asked.q else None,
+        None if asked.include_tests else ~Event.is_test,
+        _beside(asked),
+    ]
+    query = select(Event).where(*[condition for condition in conditions if condition is not None])
+    keys = (Event.created_at, Event.id)
+    return query.order_by(*[key.asc() if asked.after is not None else key.desc() for key in keys])
+
+
+def _beside(asked: EventQuery) -> ColumnElement[bool] | None:
+    keys = (Event.created_at, Event.id)
+    if asked.after is not None:
+        at, row_id = asked.after
+        return or_(keys[0] > at, and_(keys[0] == at, keys[1] > row_id))
+    if asked.before is not None:
+        at, row_id = asked.before
+        return or_(keys[0] < at, and_(keys[0] == at, keys[1] < row_id))
+    return None
+
+
+def named(text: str) -> ColumnElement[bool]:
+    """The events with this id: their own, their producer's, or that of their resource."""
+    return or_(Event.public_id == text, Event.producer_id == text, Event.resource_id == text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from app import clock
 from app.core.access import Permission
 from app.core.routing import Routed, obstacles
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
 from app.database import read
 from app.errors import NotFound
-from app.models import Delivery, Event, Membership, Webhook
+from app.models import BusinessUnit, Delivery, Event, Membership, Webhook
+from app.services import event_types
 from app.services.events import may_see
 from app.services.routing import target_of
 from app.services.scope import Actor, for_org
@@ -79,6 +81,52 @@ def explain(actor: Actor, public_id: str) -> list[Explanation]:
         return [_told(event, webhook, sent.get(webhook.id, ())) for webhook in webhooks]
 
 
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What was asked about at one webhook: an event, or a type as an event of today with the catalogue's example."""
+
+    told: Explanation
+    event_type: str
+    event: str | None  # its id; None: a type was asked about
+    unit: str | None  # of the event, by name
+
+
+WOULD_BE_SENT = "would_be_sent"
+RULES = (
+    Reason.EVENT_TYPE_NOT_SELECTED,
+    Reason.BUSINESS_UNIT_NOT_SELECTED,
+    Reason.OWNER_CANNOT_SEE,
+    Reason.FILTERED_OUT,
+    Reason.WEBHOOK_OFF,
+)  # in the order in which `obstacles` has them
+
+
+def why(actor: Actor, webhook_id: str, asked: str) -> Why:
+    """Explain an event, by its id, or an event type at one webhook; the first rule that stops it, and all later ones.
+
+    A type is asked about as its example would be sent: of a business unit that the webhook hears of, to everyone.
+    Raises `NotFound` for a foreign webhook or event, `Invalid` for a type there is not.
+    """
+    actor.require(Permission.WEBHOOKS)
+    with read() as session:
+        webhook = for_org(session, actor, Webhook).one(webhook_id)
+        if not asked.startswith("evt_"):
+            kind = event_types.carried_by(session, actor, asked)
+            event = Event(type=asked, data=kind.example, created_at=clock.now())
+            event.business_unit_id = min((unit.id for unit in webhook.units), default=None)
+            told = _told(event, webhook, ())
+            rules = list(obstacles(_routed(event), target_of(webhook)))
+            outcome = NOT_MATCHED if rules else WOULD_BE_SENT
+            told = replace(told, outcome=outcome, reason=rules[0] if rules else None, also=tuple(rules[1:]))
+            return Why(replace(told, off_since=None), asked, None, None)
+        event = for_org(session, actor, Event).one(asked)
+        if not may_see(actor, event):
+            raise NotFound
+        told = _told(event, webhook, _sent(session, event).get(webhook.id, ()))
+        unit = session.get(BusinessUnit, event.business_unit_id) if event.business_unit_id else None
+        return Why(told, event.type, event.public_id, unit.name if unit else None)
+
+
 def _sent(session: Session, event: Event) -> dict[int, list[Delivery]]:
     """The deliveries of the event by webhook, oldest first; a test event's own deliveries are tests."""
     query = select(Delivery).where(Delivery.event_id == event.id)
@@ -112,18 +160,11 @@ def _told(event: Event, webhook: Webhook, sent: Sequence[Delivery]) -> Explanati
 
 
 def _explained(event: Event, webhook: Webhook, delivery: Delivery | None) -> Explanation:
-    routed = Routed(
-        type=event.type,
-        unit=event.business_unit_id,
-        visible_to=frozenset(event.visible_to) if event.visible_to is not None else None,
-        data=bytes(event.data),
-        created_at=event.created_at,
-    )
     if delivery is not None and delivery.state is not DeliveryState.SKIPPED:
         held = webhook.paused and delivery.state is DeliveryState.PENDING
         reason = Reason.WEBHOOK_PAUSED if held else delivery.reason
         return Explanation(webhook.public_id, webhook.name, delivery.state.value, delivery.public_id, reason)
-    found = list(obstacles(routed, target_of(webhook)))
+    found = list(obstacles(_routed(event), target_of(webhook)))
     if delivery is not None:
         also = tuple(reason for reason in found if reason is not delivery.reason)
         return Explanation(
@@ -133,3 +174,13 @@ def _explained(event: Event, webhook: Webhook, delivery: Delivery | None) -> Exp
         found.insert(0, Reason.CREATED_LATER)
     reason = found[0] if found else Reason.EVENT_TYPE_NOT_SELECTED
     return Explanation(webhook.public_id, webhook.name, NOT_MATCHED, None, reason, tuple(found[1:]))
+
+
+def _routed(event: Event) -> Routed:
+    return Routed(
+        type=event.type,
+        unit=event.business_unit_id,
+        visible_to=frozenset(event.visible_to) if event.visible_to is not None else None,
+        data=bytes(event.data),
+        created_at=event.created_at,
+    )

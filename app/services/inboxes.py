@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,10 +35,14 @@ KEPT_MS = 24 * 3_600_000
 KEPT_BYTES = 256 * 2**10
 ANSWERS = ("200", "204", "400", "401", "410", "429", "500", "after 20 s", "close")
 MOST_ANSWERS = 50
+MOST_WAITING = 4  # answers that take their time: each keeps one of the server's threads
+TOO_MANY = f"503: {MOST_WAITING} others were waiting"
 RETRY_AFTER_S = 10
+SECOND_MS = 1_000
 LONGEST_NAME = 100
 MOST_LISTED = 250
 
+_waiting = threading.BoundedSemaphore(MOST_WAITING)
 _SLOW = re.compile(r"after ([0-9]+) s")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DELIVERY_ID = re.compile(r"dlv_[0-9a-z]{26}")
@@ -61,6 +68,15 @@ class Reply:
     wait_ms: int = 0
     closes: bool = False
     retry_after_s: int | None = None
+    has_seat: bool = field(default=False, compare=False)
+
+    def wait(self) -> None:
+        """Let the time pass that the answer takes, and make room for the next one that does."""
+        if self.has_seat:
+            try:
+                time.sleep(self.wait_ms / 1000)
+            finally:
+                _waiting.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,43 +194,68 @@ def _view(inbox: Inbox) -> InboxView:
 
 
 def receive(token: str, method: str, headers: Sequence[tuple[str, str]], body: bytes) -> Reply:
-    """Keep a request and return what to answer. Raises `NotFound` for a token that is no inbox's."""
+    """Keep a request and return what to answer. Raises `NotFound` for a token that is no inbox's.
+
+    The caller has to call `wait` on the reply.
+    """
     if _TOKEN.fullmatch(token) is None:
         raise NotFound
-    now = clock.now()
-    with write() as session:
-        inbox = session.scalar(select(Inbox).where(Inbox.token == token).with_for_update())
-        if inbox is None:
-            raise NotFound
-        delivery = _delivery(headers)
-        secret = _secret_headers(session, inbox.organization_id, delivery)
-        answer, *later = inbox.answers
-        if later:
-            inbox.answers = later
-        session.add(
-            InboxRequest(
-                public_id=ids.new_id("req"),
-                inbox_id=inbox.id,
-                method=method[:16],
-                headers=[_kept(name, value, secret) for name, value in headers],
-                body=body[:KEPT_BYTES],
-                size=len(body),
-                answered=answer,
-                delivery=delivery,
-                received_at=now,
-            )
-        )
-        session.flush()
-        _sweep(session, inbox.id, now)
+    with ExitStack() as on_failure:
+        with write() as session:
+            answer = _answered(session, token, method, headers, body, on_failure)
+        on_failure.pop_all()
     return _reply(answer)
 
 
+def _answered(
+    session: Session,
+    token: str,
+    method: str,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    on_failure: ExitStack,
+) -> str:
+    """Store the request with its answer, taking a seat among those that wait where the answer takes its time."""
+    now = clock.now()
+    inbox = session.scalar(select(Inbox).where(Inbox.token == token).with_for_update())
+    if inbox is None:
+        raise NotFound
+    delivery = _delivery(headers)
+    secret = _secret_headers(session, inbox.organization_id, delivery)
+    answer, *later = inbox.answers
+    if later:
+        inbox.answers = later
+    if _SLOW.fullmatch(answer):
+        if _waiting.acquire(blocking=False):
+            on_failure.callback(_waiting.release)
+        else:
+            answer = TOO_MANY
+    session.add(
+        InboxRequest(
+            public_id=ids.new_id("req"),
+            inbox_id=inbox.id,
+            method=method[:16],
+            headers=[_kept(name, value, secret) for name, value in headers],
+            body=body[:KEPT_BYTES],
+            size=len(body),
+            answered=answer,
+            delivery=delivery,
+            received_at=now,
+        )
+    )
+    session.flush()
+    _sweep(session, inbox.id, now)
+    return answer
+
+
 def _reply(answer: str) -> Reply:
+    if answer == TOO_MANY:
+        return Reply(503, retry_after_s=RETRY_AFTER_S)
     if answer == "close":
         return Reply(closes=True)
     slow = _SLOW.fullmatch(answer)
     if slow:
-        return Reply(wait_ms=int(slow[1]) * 1000)
+        return Reply(wait_ms=int(slow[1]) * SECOND_MS, has_seat=True)
     status = int(answer)
     return Reply(status, retry_after_s=RETRY_AFTER_S if status == 429 else None)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, select, true, union_all
 
 from app.core import cursors
 from app.core.access import Permission
@@ -60,6 +60,18 @@ class LogQuery:
     newer: bool = False  # the page before the cursor instead of the one after it
     top: str | None = None  # the newest row that may be shown, as a cursor: what came later is only counted
     limit: int = 50
+    inside: bool = False  # `q` is looked for in payloads too: `app/services/inside.py`
+    oldest_first: bool = False
+
+    @property
+    def goes_up(self) -> bool:
+        """Whether rows are read from old to new: the page before one that begins with the newest, for one."""
+        return self.newer is not self.oldest_first
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether there is something to look for in payloads: ids are found without."""
+        return self.inside and is_walked(self.q)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,7 @@ class Page:
     newer: str | None
     arrived: int = 0  # what came after `top`, counted no further than 100
     looked_to: int | None = None  # the moment up to which was searched, when that was not all
+    ran_out_of_time: bool = False  # that is why
 
 
 _latest_ms = (
@@ -210,32 +223,29 @@ def stamp(actor: Actor, asked: LogQuery) -> Stamp:
 def placed(query: Select[*tuple[Any, ...]], asked: LogQuery, floor: tuple[int, int] | None) -> Select[*tuple[Any, ...]]:
     """Order the rows and cut them at the cursor, at `top` and at the floor."""
     if asked.cursor:
-        query = query.where(_beyond(asked.cursor, newer=asked.newer))
+        query = query.where(_beyond(asked.cursor, newer=asked.goes_up))
     if asked.top:
         query = query.where(~_beyond(asked.top, newer=True))
     if floor is not None:
         at, row_id = floor
-        query = query.where(or_(Delivery.created_at > at, and_(Delivery.created_at == at, Delivery.id >= row_id)))
+        query = query.where(or_(_beyond_place(at, row_id, newer=not asked.goes_up), Delivery.id == row_id))
     keys = (Delivery.created_at, Delivery.id)
-    return query.order_by(*[key.asc() if asked.newer else key.desc() for key in keys])
+    return query.order_by(*[key.asc() if asked.goes_up else key.desc() for key in keys])
 
 
 def floor_of(session: Session, actor: Actor, asked: LogQuery) -> tuple[int, int] | None:
     """Where to stop looking for a filter without an index; None: the whole log may be walked."""
     has_index = not (asked.event_type or asked.response or asked.error or asked.kind or asked.unit or asked.slow)
-    has_index = has_index and asked.attempts is None and asked.test != "only" and not _is_walked(asked.q)
+    has_index = has_index and asked.attempts is None and asked.test != "only" and not is_walked(asked.q)
     if has_index or asked.newer:
         return None
     query = select(Delivery.created_at, Delivery.id).where(Delivery.organization_id == actor.organization_id)
-    if asked.cursor:
-        query = query.where(_beyond(asked.cursor, newer=False))
-    row = session.execute(
-        query.order_by(Delivery.created_at.desc(), Delivery.id.desc()).offset(WALKED).limit(1)
-    ).first()
+    row = session.execute(placed(query, replace(asked, top=None), None).offset(WALKED).limit(1)).first()
     return (row.created_at, row.id) if row else None
 
 
-def _is_walked(text: str | None) -> bool:
+def is_walked(text: str | None) -> bool:
+    """Whether the log is searched for a text row by row; an id is looked up."""
     return bool(text) and not str(text).startswith(("evt_", "dlv_"))
 
 
@@ -255,6 +265,9 @@ def count(actor: Actor, asked: LogQuery) -> int:
 
 
 def matching(actor: Actor, asked: LogQuery) -> Select[*tuple[Any, ...]]:
+    """Select the columns of `row_of` of what matches. Raises `Invalid` where payloads would have to be looked at."""
+    if asked.is_inside:
+        raise Invalid([Problem("inside", "Payloads are searched in the list alone. Take that box away first.")])
     query = (
         select(*_COLUMNS)
         .join(Event, Event.id == Delivery.event_id)
@@ -286,7 +299,7 @@ def _filters(asked: LogQuery) -> list[Any]:
         is_test = Delivery.kind == DeliveryKind.TEST
         found.append(is_test if asked.test == "only" else ~is_test)
     if asked.q:
-        found.append(_searched(asked.q))
+        found.append(searched(asked.q))
     return found
 
 
@@ -341,7 +354,7 @@ def _response(wanted: str) -> ColumnElement[bool]:
     return Delivery.last_status == int(wanted)
 
 
-def _searched(text: str) -> ColumnElement[bool]:
+def searched(text: str) -> ColumnElement[bool]:
     """Full ids, the beginning of a type, a part of the URL, an error class."""
     if text.startswith("evt_"):
         return Delivery.event_id.in_(select(Event.id).where(Event.public_id == text))
@@ -358,6 +371,10 @@ def _beyond(cursor: str, *, newer: bool) -> ColumnElement[bool]:
         at, row_id = cursors.decode(cursor)
     except ValueError:
         raise Invalid([Problem("cursor", "This cursor isn't one of ours. Begin at the first page.")]) from None
+    return _beyond_place(at, row_id, newer=newer)
+
+
+def _beyond_place(at: int, row_id: int, *, newer: bool) -> ColumnElement[bool]:
     if newer:
         return or_(Delivery.created_at > at, and_(Delivery.created_at == at, Delivery.id > row_id))
     return or_(Delivery.created_at < at, and_(Delivery.created_at == at, Delivery.id < row_id))
@@ -404,36 +421,42 @@ class Menus:
 
 
 def menus(actor: Actor) -> Menus:
-    """Return what there is to choose from; of business units, the actor's own."""
+    """Return what there is to choose from, in one query; of business units, the actor's own."""
     actor.require(Permission.LOG, Permission.WEBHOOKS)
-    organization = actor.organization_id
-    webhook_names = select(Webhook.public_id, Webhook.name).where(
-        Webhook.organization_id == organization, Webhook.deleted_at.is_(None)
+    hooks = select(literal("webhook"), Webhook.public_id, Webhook.name, Webhook.id).where(
+        Webhook.organization_id == actor.organization_id, Webhook.deleted_at.is_(None)
     )
-    types = select(EventType.name, EventType.public_name, EventType.kind).where(
-        EventType.organization_id == organization
-    )
+    types = select(literal("type"), EventType.name, EventType.kind, EventType.id)
+    variants = select(literal("type"), EventType.public_name, EventType.kind, EventType.id)
+    variants = variants.where(EventType.public_name.is_not(None))
+    mine = EventType.organization_id == actor.organization_id
+    units = _units(actor).add_columns(BusinessUnit.id)
+    parts = (hooks, types.where(mine), variants.where(mine), units)
     with read() as session:
-        found = session.execute(types.order_by(EventType.id)).all()
-        names = [name for row in found for name in (row.name, row.public_name) if name]
-        return Menus(
-            webhooks=tuple((row[0], row[1]) for row in session.execute(webhook_names.order_by(Webhook.name))),
-            types=tuple((name, name) for name in names),
-            kinds=tuple((kind, kind) for kind in dict.fromkeys(row.kind for row in found)),
-            units=_units(session, actor),
-        )
+        rows = session.execute(union_all(*parts)).all()
+    found: dict[str, list[tuple[str, str, int]]] = {"webhook": [], "type": [], "unit": []}
+    for which, value, text, row_id in rows:
+        found[which].append((value, text, row_id))
+    kinds = sorted(found["type"], key=lambda each: each[2])
+    return Menus(
+        webhooks=_by_name(found["webhook"]),
+        types=tuple((name, name) for name, _, _ in kinds),
+        kinds=tuple((kind, kind) for kind in dict.fromkeys(kind for _, kind, _ in kinds)),
+        units=_by_name(found["unit"]),
+    )
+
+
+def _by_name(found: list[tuple[str, str, int]]) -> tuple[tuple[str, str], ...]:
+    return tuple((value, text) for value, text, _ in sorted(found, key=lambda each: (each[1], each[2])))
 
 
 def unit_names(actor: Actor) -> tuple[tuple[str, str], ...]:
     """Return external id and name of the business units that the actor sees events of."""
     with read() as session:
-        return _units(session, actor)
+        return tuple((row[1], row[2]) for row in session.execute(_units(actor).order_by(BusinessUnit.name)))
 
 
-def _units(session: Session, actor: Actor) -> tuple[tuple[str, str], ...]:
-    query = select(BusinessUnit.external_id, BusinessUnit.name).where(
-        BusinessUnit.organization_id == actor.organization_id
-    )
-    if not actor.view.sees_everything:
-        query = query.where(BusinessUnit.id.in_(actor.view.units))
-    return tuple((row[0], row[1]) for row in session.execute(query.order_by(BusinessUnit.name)))
+def _units(actor: Actor) -> Select[*tuple[Any, ...]]:
+    query = select(literal("unit"), BusinessUnit.external_id, BusinessUnit.name)
+    query = query.where(BusinessUnit.organization_id == actor.organization_id)
+    return query if actor.view.sees_everything else query.where(BusinessUnit.id.in_(actor.view.units))

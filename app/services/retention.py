@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import ColumnElement, delete, exists, func, select
 
 from app.core.states import DeliveryState
@@ -10,11 +12,29 @@ from app.delivery.installed import installed
 from app.faults import fault
 from app.models import Delivery, Event, InboxRequest, Organization, Stat, Webhook
 
+if TYPE_CHECKING:
+    from app.services.scope import Actor
+
 DAY_MS = 86_400_000
 INBOX_MS = DAY_MS
 STATS_MS = 90 * DAY_MS
 SLICE = 500
 KEPT_SHORT = (DeliveryState.DELIVERED, DeliveryState.CANCELED, DeliveryState.SKIPPED)
+
+
+def kept(actor: Actor) -> tuple[int, int]:
+    """Return for how many days the organization's log keeps what was delivered, and what failed."""
+    settings = installed().settings
+    with read() as session:
+        own = session.execute(
+            select(Organization.retention_days, Organization.retention_failed_days).where(
+                Organization.id == actor.organization_id
+            )
+        ).first() or (None, None)
+    return (
+        min(own[0] or settings.retention_days, settings.retention_days),
+        min(own[1] or settings.retention_failed_days, settings.retention_failed_days),
+    )
 
 
 def prune(now: int) -> int:

@@ -12,8 +12,8 @@ from flask import Blueprint, Response, flash, make_response, redirect, render_te
 from app import clock
 from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState
-from app.errors import Conflict, Invalid
-from app.services import deliveries, log, preview, tests
+from app.errors import Conflict, Invalid, NotFound
+from app.services import deliveries, inside, log, preview, retention, saved_views, tests
 from app.web import attempts, exports, is_fragment, live, log_filters, needs, own_path, payloads, words
 from app.web.filters import number, zone_named
 from app.web.viewer import actor, viewer
@@ -48,11 +48,13 @@ def voice() -> Voice:
 def index() -> BaseResponse:
     """Deliveries, newest first."""
     filters = log_filters.read(request.args, voice())
-    menus = log.menus(actor())
+    menus, views = log.menus(actor()), saved_views.list_all(actor())
     response = make_response(
         render_template(
             "deliveries/index.html",
             menus=menus,
+            views=views,
+            this_view=next((view for view in views if view.query == filters.query), None),
             choices=log_filters,
             sentence=log_filters.sentence(filters, menus, voice()),
             chips=log_filters.chips(filters, menus, voice()),
@@ -77,6 +79,8 @@ def rows() -> BaseResponse:
     filters = log_filters.read(request.args, voice())
     if not is_fragment():
         return redirect(filters.url(open=_open()))
+    if filters.asked.is_inside:  # what takes seconds is shown once, and not kept up to date
+        return make_response(render_template("deliveries/_rows.html", **_list(filters)))
     stamp = log.stamp(actor(), filters.asked)
     return live.region("deliveries/_rows.html", stamp, lambda: _list(filters), seconds=_pace(stamp))
 
@@ -94,12 +98,14 @@ def _open() -> list[str]:
 
 def _list(filters: Filters) -> dict[str, Any]:
     """Everything `_rows.html` needs: the page, what is open in it, and addresses that keep both."""
-    page = log.page(actor(), filters.asked)
+    page = (inside if filters.asked.is_inside else log).page(actor(), filters.asked)
     shown = {row.id for row in page.rows}
     opened = [public_id for public_id in _open() if public_id in shown]
     raw = [public_id for public_id in request.args.getlist("raw") if public_id in opened]
     place = {"newer" if filters.asked.newer else "cursor": filters.asked.cursor or ""}
     top = filters.asked.top or (page.rows[0].cursor if page.rows and not filters.asked.cursor else "")
+    if filters.asked.oldest_first:  # what arrives comes at the far end
+        top = ""
     return {
         "page": page,
         "filters": filters,
@@ -113,6 +119,7 @@ def _list(filters: Filters) -> dict[str, Any]:
         "top": top,
         "paging": place,
         "without_date": _without_date(filters) if not page.rows else 0,
+        "kept": retention.kept(actor()) if page.rows and not page.older else None,
         "headers": attempts.headers,
     }
 
@@ -168,7 +175,7 @@ class _Links:
 
 def _without_date(filters: Filters) -> int:
     """How many would match at any time, for a page that found nothing."""
-    if filters.asked.from_at is None and filters.asked.to_at is None:
+    if filters.asked.is_inside or (filters.asked.from_at is None and filters.asked.to_at is None):
         return 0
     return log.count(actor(), replace(filters.asked, from_at=None, to_at=None, cursor=None))
 
@@ -246,6 +253,23 @@ def _told(view: DeliveryView, filters: Filters) -> dict[str, Any]:
         "is_live": view.row.finished_at is None,
         "is_test": view.row.kind is DeliveryKind.TEST,
     }
+
+
+@bp.get("/deliveries/<public_id>/attempts/<int:number>")
+@needs(*LOG)
+def attempt(public_id: str, number: int) -> str:
+    """One attempt in full, to be linked to and printed."""
+    filters = log_filters.read(request.args, voice())
+    view = deliveries.find(actor(), public_id)
+    numbers = [one.number for one in view.attempts]
+    if number not in numbers:
+        raise NotFound
+    newer, older = (
+        filters.url("deliveries.attempt", public_id=public_id, number=beside) if beside in numbers else ""
+        for beside in (number + 1, number - 1)
+    )
+    shown = view.attempts[numbers.index(number)]
+    return render_template("deliveries/attempt.html", attempt=shown, newer=newer, older=older, **_told(view, filters))
 
 
 @bp.get("/deliveries/<public_id>/body")

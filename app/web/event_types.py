@@ -42,7 +42,13 @@ def index() -> str:
     for each in found:
         kinds.setdefault(each.kind, []).append(each)
     receivers = event_types.receivers(actor(), [each.name for each in found])
-    return render_template("event_types/index.html", section="catalogue", kinds=kinds, receivers=receivers)
+    return render_template(
+        "event_types/index.html",
+        section="catalogue",
+        kinds=kinds,
+        receivers=receivers,
+        volume=event_types.volume(actor()),
+    )
 
 
 @bp.get("/catalogue/<name>")
@@ -65,6 +71,7 @@ def show(name: str) -> str:
         rows=schema_tree.rows(bytes(kind.schema)) if kind.schema else (),
         schema=payloads.show(bytes(kind.schema), ContentType.JSON) if kind.schema else None,
         breaches=breaches,
+        volume=event_types.volume(actor()),
         judged=judged,
         modes=MODES,
     )

@@ -15,9 +15,9 @@ from app.core import cursors, raw
 from app.core.access import Permission
 from app.core.raw import RawError
 from app.errors import AppError, Invalid, Problem
-from app.services import deliveries, event_types, events, explain, log
-from app.services.events import Posted
-from app.web import is_fragment, live, needs, words
+from app.services import deliveries, event_search, event_types, events, explain, log
+from app.services.events import EventQuery, Posted
+from app.web import is_fragment, live, log_filters, needs, words
 from app.web.deliveries import LOG, voice
 from app.web.viewer import actor
 
@@ -38,7 +38,7 @@ SWITCHES = {"switch": "webhooks.turn_on", "resume": "webhooks.resume"}
 @needs(*LOG)
 def index() -> str:
     """What was published, newest first."""
-    return render_template("events/index.html", menus=log.menus(actor()), **_list())
+    return render_template("events/index.html", menus=log.menus(actor()), periods=log_filters.PERIODS, **_list())
 
 
 @bp.get("/events/rows")
@@ -46,45 +46,66 @@ def index() -> str:
 def rows() -> BaseResponse:
     """The rows alone, for the poll."""
     if not is_fragment():
-        return redirect(url_for("events.index", **_asked()))
+        return redirect(_address(_given()))
     found = _list()
     stamp = [(event.id, event.repeated_at, found["tallies"].get(event.id)) for event in found["rows"]]
     return live.region("events/_rows.html", stamp, lambda: found, seconds=2)
 
 
-def _asked() -> dict[str, Any]:
-    names = ("q", "event_type", "unit", "cursor", "newer")
+def _given() -> dict[str, str]:
+    names = ("q", "event_type", "unit", "status", "from", "cursor", "newer")
     return {name: text for name in names if (text := request.args.get(name, "").strip()[:200])}
 
 
 def _list() -> dict[str, Any]:
-    asked = _asked()
-    after, before = _place(asked.get("newer")), _place(asked.get("cursor"))
-    found = events.page(
-        actor(),
-        limit=ON_A_PAGE,
-        before=before,
-        after=after,
-        type_name=asked.get("event_type"),
-        unit=asked.get("unit"),
-        q=asked.get("q"),
+    given = _given()
+    asked = EventQuery(
+        type_name=given.get("event_type"),
+        unit=given.get("unit"),
+        status=given.get("status"),
+        from_at=log_filters.moment("from", given.get("from"), voice()),
+        q=given.get("q"),
         include_tests=False,
+        before=_place(given.get("cursor")),
+        after=_place(given.get("newer")),
     )
+    found, looked_to = _found(asked)
     has_more, found = len(found) > ON_A_PAGE, found[:ON_A_PAGE]
-    if after is not None:
+    if asked.after is not None:
         found.reverse()
-    has_newer = has_more if after is not None else before is not None
-    has_older = has_more or after is not None
-    filters = {name: text for name, text in asked.items() if name not in ("cursor", "newer")}
+    has_newer = has_more if asked.after is not None else asked.before is not None
+    has_older = has_more or asked.after is not None
+    end = cursors.encode(*looked_to) if looked_to else _cursor(found[-1]) if found and has_older else ""
+    filters = {name: text for name, text in given.items() if name not in ("cursor", "newer")}
     return {
         "rows": found,
         "tallies": events.tally(found),
-        "asked": asked,
+        "asked": given,
         "filters": filters,
-        "newer": url_for("events.index", **filters, newer=_cursor(found[0])) if found and has_newer else "",
-        "older": url_for("events.index", **filters, cursor=_cursor(found[-1])) if found and has_older else "",
+        "is_searched": _is_searched(asked),
+        "looked_to": looked_to[0] if looked_to else None,
+        "voice": voice(),
+        "newer": _address(filters, newer=_cursor(found[0])) if found and has_newer else "",
+        "older": _address(filters, cursor=end) if end else "",
         "curl": _curl(b'{"type":"job.created","data":{"id":42}}'),
     }
+
+
+def _address(filters: dict[str, str], **more: str) -> str:
+    return url_for("events.index", **{**filters, **more})  # type: ignore[arg-type]
+
+
+def _is_searched(asked: EventQuery) -> bool:
+    """Whether values are looked for, which takes its time: an event's id is looked up."""
+    return bool(asked.q) and not str(asked.q).startswith("evt_") and asked.after is None
+
+
+def _found(asked: EventQuery) -> tuple[list[Event], tuple[int, int] | None]:
+    keys = event_search.searchable(actor()) if _is_searched(asked) else {}
+    if not keys:
+        return events.page(actor(), asked, ON_A_PAGE), None
+    found = event_search.search(actor(), asked, keys, ON_A_PAGE)
+    return found.rows, found.looked_to
 
 
 def _place(cursor: str | None) -> tuple[int, int] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -169,9 +168,7 @@ def take(token: str) -> Response:
     reply = inboxes.receive(token, request.method, list(request.headers.items()), body)
     if reply.closes:
         return Response(_NoAnswer())
-    # A receiver that takes its time is what one came to try. It keeps one of the server's threads for as long,
-    # and never more of them than the webhook has requests in flight.
-    time.sleep(reply.wait_ms / 1000)
+    reply.wait()
     return _answer(reply)
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from flask import url_for
 
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from app.web.words import Voice
 
 SEVERAL = ("state", "webhook", "event_type", "kind", "unit", "response", "error")
-ONCE = ("q", "event", "from", "to", "attempts", "slow", "test", "skipped")
+ONCE = ("q", "inside", "event", "from", "to", "attempts", "slow", "test", "skipped", "sort")
 PERIODS = (("", "Any time"), ("1h", "Last 1 h"), ("24h", "Last 24 h"), ("7d", "Last 7 d"), ("30d", "Last 30 d"))
 STATE_CHOICES = tuple((name, label) for name, label in words.DISPLAYED.items())
 ERROR_CHOICES = tuple((name.value, trouble.short) for name, trouble in words.ERRORS.items())
 RESPONSES = (("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"), ("none", "none"))
 TESTS = (("", "With tests"), ("exclude", "Without tests"), ("only", "Tests only"))
+ORDERS = (("", "Newest first"), ("oldest", "Oldest first"))
 OWN = "own"
 LONGEST = 200
 MOST_VALUES = 50
@@ -46,6 +48,7 @@ _TITLES = {
     "response": "Response",
     "error": "Error",
     "q": "Search",
+    "inside": "Payloads",
     "event": "Event",
     "from": "From",
     "to": "To",
@@ -53,6 +56,7 @@ _TITLES = {
     "slow": "Slow",
     "test": "Tests",
     "skipped": "Not sent",
+    "sort": "Order",
 }
 
 
@@ -77,6 +81,11 @@ class Filters:
         return len(self.given)
 
     @property
+    def query(self) -> str:
+        """The filters as the query of an address, the same whatever order they were given in."""
+        return urlencode(sorted((name, value) for name, values in self.given.items() for value in values))
+
+    @property
     def key(self) -> str:
         """A short text that differs for other filters."""
         return hashlib.sha256(repr(sorted(self.given.items())).encode()).hexdigest()[:8]
@@ -94,8 +103,11 @@ def read(args: MultiDict[str, str], voice: Voice) -> Filters:
         values = [value.strip()[:LONGEST] for value in args.getlist(name) if value.strip()]
         if values:
             given[name] = tuple(dict.fromkeys(values))[:MOST_VALUES] if name in SEVERAL else (values[-1],)
-    if given.get("test") == ("all",):
-        del given["test"]
+    for name, usual in (("test", "all"), ("sort", "newest")):
+        if given.get(name) == (usual,):
+            del given[name]
+    if "q" not in given:
+        given.pop("inside", None)
     _take_own_range(given, args)
 
     def one(name: str) -> str | None:
@@ -107,11 +119,13 @@ def read(args: MultiDict[str, str], voice: Voice) -> Filters:
         LogQuery(
             **{name: given.get(name, ()) for name in SEVERAL},  # type: ignore[arg-type]
             event=one("event"),
-            from_at=_moment("from", one("from"), voice),
-            to_at=_moment("to", one("to"), voice),
+            from_at=moment("from", one("from"), voice),
+            to_at=moment("to", one("to"), voice),
             test=_test(one("test")),
             skipped=one("skipped") is not None,
             q=one("q"),
+            inside=one("inside") is not None,
+            oldest_first=_is_oldest_first(one("sort")),
             attempts=_attempts(one("attempts")),
             slow=one("slow") is not None,
             cursor=newer or cursor or None,
@@ -136,6 +150,12 @@ def _test(text: str | None) -> str:
     return text or "all"
 
 
+def _is_oldest_first(text: str | None) -> bool:
+    if text not in (None, "oldest"):
+        raise _refusal("sort", "Use newest or oldest.")
+    return text == "oldest"
+
+
 def _attempts(text: str | None) -> int | None:
     if text is None:
         return None
@@ -144,7 +164,7 @@ def _attempts(text: str | None) -> int | None:
     return int(text)
 
 
-def _moment(name: str, text: str | None, voice: Voice) -> int | None:
+def moment(name: str, text: str | None, voice: Voice) -> int | None:
     """A length of time up to now (24h, 7d), or a moment: without an offset it is in the viewer's zone."""
     if text is None:
         return None
@@ -201,10 +221,10 @@ def sentence(filters: Filters, menus: Menus, voice: Voice) -> str:
     if asked.slow:
         parts.append("that took 5 s or longer")
     if asked.q:
-        parts.append(f"matching “{asked.q}”")
+        parts.append(f"matching “{asked.q}”" + (", payloads searched too" if asked.is_inside else ""))
     parts += _period(filters, voice)
-    order = "newest first" if asked.skipped or asked.state else "newest first, without those not sent"
-    return f"{' '.join(parts)}, {order}."
+    order = "oldest first" if asked.oldest_first else "newest first"
+    return f"{' '.join(parts)}, {order}{'' if asked.skipped or asked.state else ', without those not sent'}."
 
 
 def _what(filters: Filters) -> str:
@@ -258,6 +278,10 @@ def _said(name: str, value: str, menus: Menus, filters: Filters, voice: Voice) -
             return "5 s or longer"
         case "skipped":
             return "shown"
+        case "inside":
+            return "searched too"
+        case "sort":
+            return "oldest first"
         case "attempts":
             return f"{value} or more"
         case "from" if asked.from_at is not None and is_period(value):

@@ -16,13 +16,14 @@ from app.web import (
     inboxes,
     members,
     notifications,
+    saved_views,
     search,
     settings,
     setup,
     sign_in,
     start,
     system,
-    webhook_editor,
+    webhook_why,
 )
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ PAGES: tuple[Blueprint, ...] = (
     sign_in.bp,
     start.bp,
     search.bp,
-    webhook_editor.bp,
+    webhook_why.bp,  # of webhooks, as webhook_editor.bp
     deliveries.bp,
+    saved_views.bp,
     events.bp,
     event_types.bp,
     inboxes.bp,

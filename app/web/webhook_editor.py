@@ -11,10 +11,11 @@ from flask import flash, redirect, render_template, request, url_for
 from app.core.access import Permission
 from app.core.envelope import EventFacts
 from app.core.redaction import MASK
+from app.core.routing import patterns_for
 from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from app.services import choices, drafts, inboxes, preview, url_check, webhooks
+from app.services import choices, drafts, filter_test, inboxes, preview, url_check, webhooks
 from app.services.log import LogQuery
 from app.services.log import page as log_page
 from app.services.url_check import Checked, Level
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from app.core.envelope import Template
     from app.services.choices import Choices
+    from app.services.filter_test import Matched
     from app.services.webhooks import WebhookView
     from app.web.forms import WebhookForm
 
@@ -213,7 +215,9 @@ def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | Non
     wire, _ = forms.given(form)
     wire["events"] = wire["events"] or ALWAYS
     types = (offered or choices.choices(actor())).types
-    first = next((name for name in form.events if name in types), next(iter(types), ""))
+    wanted = {*form.events, *form.patterns} if form.which_events == "pick" else set(ALWAYS)
+    selected = (name for name in types if wanted.intersection(patterns_for(name)))
+    first = next(selected, next(iter(types), ""))
     sample, event = request.values.get("sample", first), request.values.get("sample_event", "").strip()
     facts: dict[str, Any] = {
         "built": None,
@@ -320,6 +324,25 @@ def check_url() -> str:
     return render_template("webhooks/_url.html", checked=checked)
 
 
+@bp.post("/webhooks/check-filter")
+@needs(Permission.WEBHOOKS)
+def check_filter() -> str:
+    """How many of the last events the filter lets pass."""
+    form = forms.read(request.form)
+    return render_template("webhooks/_filter.html", form=form, matched=_matched(form))
+
+
+def _matched(form: WebhookForm) -> Matched | str | None:
+    """What the filter came to; a text says what is wrong with it. None: there is no filter."""
+    if not form.filter:
+        return None
+    patterns = forms.given(form)[0]["events"] or ALWAYS
+    try:
+        return filter_test.matches(actor(), form.filter, patterns)
+    except Invalid as error:
+        return error.message
+
+
 # --- the page
 
 
@@ -351,6 +374,7 @@ def _page(
         "paths": _paths(form, offered),
         "delivery_summary": forms.delivery_summary(form),
         "advanced_summary": forms.advanced_summary(form),
+        "matched": _matched(form),
         **_preview(form, view, offered),
     }
     if is_fragment():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.services.explain import Explanation
+    from app.services.explain import Why as Asked
     from app.services.log import DeliveryRow
     from app.services.webhooks import WebhookView
 
@@ -313,7 +314,15 @@ def went(told: Explanation, voice: Voice, *, event_type: str, unit: str | None) 
 
 
 def _not_sent(told: Explanation, voice: Voice, event_type: str, unit: str | None) -> Markup:
-    facts = {
+    facts = _facts(told, voice, event_type, unit)
+    said = Markup("Not sent: {}").format(lowered(reason(told.reason or R.EVENT_TYPE_NOT_SELECTED, **facts)))
+    for more in told.also:
+        said += Markup(" Also: {}").format(lowered(reason(more, **facts)))
+    return said
+
+
+def _facts(told: Explanation, voice: Voice, event_type: str, unit: str | None) -> dict[str, Any]:
+    return {
         "event_type": event_type,
         "unit": unit,
         "owner": told.owner,
@@ -322,10 +331,25 @@ def _not_sent(told: Explanation, voice: Voice, event_type: str, unit: str | None
         "made": voice.since(told.created_at),
         "detail": told.detail,
     }
-    said = Markup("Not sent: {}").format(lowered(reason(told.reason or R.EVENT_TYPE_NOT_SELECTED, **facts)))
-    for more in told.also:
-        said += Markup(" Also: {}").format(lowered(reason(more, **facts)))
-    return said
+
+
+PASSED: Mapping[Reason, str] = {
+    R.EVENT_TYPE_NOT_SELECTED: "The event type is selected.",
+    R.BUSINESS_UNIT_NOT_SELECTED: "The business unit is selected, or all are.",
+    R.OWNER_CANNOT_SEE: "The owner may see it.",
+    R.FILTERED_OUT: "The filter matches, or there is none.",
+    R.WEBHOOK_OFF: "The webhook is on.",
+}
+
+
+def checks(why: Asked, voice: Voice) -> list[tuple[bool, Markup]]:
+    """Go through every rule of an event that was not sent, in order: whether it passed, and what it says."""
+    facts = _facts(why.told, voice, why.event_type, why.unit)
+    stopped = (why.told.reason, *why.told.also)
+    found = [(False, reason(one, **facts)) for one in stopped if one is not None and one not in PASSED]
+    for rule, passed in PASSED.items():
+        found.append((False, reason(rule, **facts)) if rule in stopped else (True, Markup(passed)))  # noqa: S704 - ours
+    return found
 
 
 def lowered(sentence: Markup) -> Markup:

@@ -79,6 +79,12 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+# An attribute that htmx refused is a fault of ours; the policy's own reports stand in the console already.
+WATCH = """
+document.addEventListener("htmx:security:strip", (event) => console.error("strip: " + event.target.outerHTML));
+"""
+
+
 class Complaints(list[str]):
     """What the browser complained about: script errors, refused scripts and styles, stripped attributes."""
 
@@ -107,5 +113,6 @@ def page(chromium: Any, complaints: Complaints) -> Iterator[Any]:
     opened = context.new_page()
     opened.set_default_timeout(15_000)
     complaints.listen_to(opened)
+    opened.add_init_script(WATCH)
     yield opened
     context.close()

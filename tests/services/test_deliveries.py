@@ -14,6 +14,7 @@ from app.errors import Conflict, Invalid, NotFound, Refused
 from app.models import AuditEntry, Delivery
 from app.services import deliveries, events, explain, tests, webhooks
 from app.services import log as history
+from app.services.events import EventQuery
 from app.services.log import LogQuery
 
 ONCE = {"retry": {"delays": [], "timeout": 2, "jitter": 0, "on_exhausted": "keep"}}
@@ -372,13 +373,13 @@ def test_changed_data_that_is_no_object_is_refused_by_name(owner, receiver, make
 
 
 def test_events_come_with_a_tally_in_pages_both_ways(log, owner):
-    newest = events.page(owner, limit=2, include_tests=False)
+    newest = events.page(owner, EventQuery(include_tests=False), 2)
     tallies = events.tally(newest)
 
     assert [event.producer_id for event in newest] == ["skipped", "retrying", "failed"]
     assert tallies[newest[0].id].not_sent == 1
     assert tallies[newest[1].id].under_way == 1
     assert tallies[newest[2].id].failed == 1
-    after = events.page(owner, after=(newest[2].created_at, newest[2].id), include_tests=False)
+    after = events.page(owner, EventQuery(after=(newest[2].created_at, newest[2].id), include_tests=False))
     assert [event.producer_id for event in after] == ["retrying", "skipped"]
-    assert [event.producer_id for event in events.page(owner, q="4182")] == ["failed"]
+    assert [event.producer_id for event in events.page(owner, EventQuery(q="4182"))] == ["failed"]

@@ -11,6 +11,7 @@ from app.core.access import View
 from app.errors import Invalid, NotFound
 from app.models import Resource, SchemaMode
 from app.services import event_types, events
+from app.services.events import EventQuery
 from app.services.scope import system_actor
 from tests.support import rows
 
@@ -149,7 +150,7 @@ class TestFindingThem:
             clock.advance(ms=1)
 
         first = events.page(owner, limit=2)
-        rest = events.page(owner, before=(first[1].created_at, first[1].id))
+        rest = events.page(owner, EventQuery(before=(first[1].created_at, first[1].id)))
 
         assert [event.public_id for event in first[:2]] == made[:2:-1]
         assert [event.public_id for event in rest] == made[2::-1]

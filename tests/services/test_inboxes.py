@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import func, select
 
@@ -22,6 +24,12 @@ BODY = b'{"id":"evt_1","type":"job.created","data":{"id":42}}'
 SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 OLDER = "whsec_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 DAY_MS = 86_400_000
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits(monkeypatch):
+    """Replies that a test doesn't wait for keep no seat of the next one."""
+    monkeypatch.setattr(inboxes, "_waiting", threading.BoundedSemaphore(inboxes.MOST_WAITING))
 
 
 @pytest.fixture
@@ -113,6 +121,19 @@ class TestAnswering:
         inboxes.set_answers(owner, inbox.id, [answer])
 
         assert post(inbox) == reply
+
+    def test_few_answers_wait_at_once_and_the_others_are_refused_with_a_note(self, owner, inbox, monkeypatch):
+        monkeypatch.setattr(inboxes, "SECOND_MS", 0)
+        inboxes.set_answers(owner, inbox.id, ["after 20 s"])
+        waiting = [post(inbox) for _ in range(inboxes.MOST_WAITING)]
+
+        refused = post(inbox)
+        refused.wait()  # takes no seat, so gives none back
+        noted = inboxes.requests(owner, inbox.id).items[0].answered
+        waiting[0].wait()
+
+        assert (refused.status, refused.wait_ms, noted) == (503, 0, "503: 4 others were waiting")
+        assert [post(inbox).status, post(inbox).status] == [200, 503]
 
     def test_every_answer_there_is_can_be_given(self, owner, inbox):
         for answer in inboxes.ANSWERS:

@@ -7,6 +7,7 @@ import pytest
 from app.core.states import DeliveryKind
 from app.errors import Invalid, NotFound, Refused, Throttled
 from app.services import events, explain, tests, webhooks
+from app.services.events import EventQuery
 from tests.support import rows
 
 
@@ -100,7 +101,7 @@ def test_a_test_is_on_record_and_no_event_of_the_producers(hook, owner, deliver)
     assert len(rows.audited("webhook.tested")) == 1
     (event,) = events.page(owner)
     assert event.is_test
-    assert events.page(owner, include_tests=False) == []
+    assert events.page(owner, EventQuery(include_tests=False)) == []
     assert [told.outcome for told in explain.explain(owner, event.public_id)] == ["pending"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from app.extensions import db
-from app.services import log, tests, webhooks
+from app.services import inside, log, tests, webhooks
 from app.services.log import LogQuery
 from app.web import exports
 from tests.web.browser import Browser, links_of, rows_of, sign_in, words_of
@@ -40,6 +40,12 @@ def delivery(ada, clock, warehouse, receiver, publish, deliver):
     publish("job.created", b'{"id":42,"total":1.50}', id="a")
     deliver()
     return log.page(ada.actor, LogQuery()).rows[0]
+
+
+@pytest.fixture
+def sue(app, make_member):
+    """Support: reads the log, without bodies."""
+    return sign_in(app, make_member("sue", role="Support").actor)
 
 
 @contextmanager
@@ -241,6 +247,61 @@ def test_fifty_rows_and_any_page_stay_within_their_budgets(ada, warehouse, publi
     assert len([one for one in statements if "delivery" in one]) == 1
 
 
+def test_a_view_is_saved_shown_renamed_and_deleted(ada, delivery):
+    page = ada.get("/log?state=retrying&webhook=whk_0").text
+    question = ada.get(links_of(page, "Save this view")[0]).text
+    assert "Retrying deliveries to whk_0" in words_of(question)
+
+    made = ada.post("/log/views/new", name="Mine", state="retrying", webhook="whk_0", junk="x")
+    there = ada.get(made.headers["Location"]).text
+    assert made.headers["Location"] == "/log?state=retrying&webhook=whk_0"
+    assert links_of(there, "Mine") == [made.headers["Location"]]
+    assert not links_of(there, "Save this view")
+    edit = links_of(there, "Edit this view")[0]
+    refused = ada.post(edit, name="")
+    assert (refused.status_code, "1 to 60 characters" in refused.text) == (422, True)
+    ada.post(edit, name="Ours")
+    assert links_of(ada.get("/log").text, "Ours")
+    ada.post(f"{edit}/delete")
+    assert not links_of(ada.get("/log").text, "Ours")
+
+
+def test_payloads_are_searched_where_the_box_says_so_and_the_list_says_how_far(ada, sue, delivery, monkeypatch):
+    assert rows_of(ada.get("/log?q=1.50").text) == []
+    assert links_of(ada.get("/log?q=1.50").text, "Search inside payloads too") == ["/log?q=1.50&inside=1"]
+    found = ada.get("/log?q=1.50&inside=1").text
+    assert rows_of(found) == [delivery.id]
+    assert "matching “1.50”, payloads searched too" in found
+    assert "data-live" not in found[found.index("<main") : found.index("</main>")]
+    assert rows_of(ada.fragment(f"/log/rows?q=1.50&inside=1&open={delivery.id}").text) == [delivery.id]
+    assert ada.get(f"/deliveries/{delivery.id}?q=1.50&inside=1").status_code == 200
+    assert ada.get("/log.csv?q=1.50&inside=1").status_code == 422
+    assert sue.get("/log?q=1.50&inside=1").status_code == 403
+    monkeypatch.setattr(inside, "SLICE", 1)
+    monkeypatch.setattr(inside, "LONGEST_S", 0)
+    stopped = ada.get("/log?q=nothing&inside=1").text
+    assert "Nothing found back to 21 Nov 09:00:00, after 2 s of looking." in words_of(stopped)
+    assert "Stopped after 2 s of looking, back to 21 Nov 09:00:00." in words_of(stopped)
+
+
+def test_the_oldest_come_first_when_asked_and_the_last_page_says_what_is_deleted(ada, warehouse, publish, clock):
+    for number in range(52):
+        clock.advance(seconds=1)
+        publish(id=f"n{number}")
+    newest = rows_of(ada.get("/log").text)
+
+    first = ada.get("/log?sort=oldest").text
+    second = ada.get(links_of(first, "Newer")[0]).text
+    back = ada.get(links_of(second, "Older")[0]).text
+    end = words_of(ada.get(links_of(ada.get("/log").text, "Older")[0]).text)
+
+    assert "All deliveries, oldest first" in words_of(first)
+    assert rows_of(second) == [newest[1], newest[0]]
+    assert rows_of(back) == rows_of(first)
+    assert 'name="top"' not in first
+    assert "Older than 30 days is deleted, what failed after 90. Retention" in end
+
+
 # --- files
 
 
@@ -310,6 +371,22 @@ def test_a_running_delivery_is_live_and_a_finished_one_is_not(ada, delivery, clo
     assert finished.status_code == 200
     assert "Accepted with 200 OK on attempt 2 of 3" in words_of(finished.text)
     assert "data-live" not in finished.text
+
+
+def test_an_attempt_has_a_page_of_its_own(ada, sue, delivery, clock, deliver):
+    clock.advance(seconds=61)
+    deliver()
+    page = ada.get(f"/deliveries/{delivery.id}?state=delivered").text
+    first = ada.get(links_of(page, "Attempt 1 by itself")[0]).text
+
+    assert "<title>Attempt 1, 503 Service Unavailable · job.created" in first
+    assert "maintenance" in first
+    assert "1.50" in first
+    newer = links_of(first, "newer")[0]
+    assert newer == f"/deliveries/{delivery.id}/attempts/2?state=delivered"
+    assert "200 OK" in ada.get(newer).text
+    assert ada.get(f"/deliveries/{delivery.id}/attempts/3").status_code == 404
+    assert "maintenance" not in sue.get(f"/deliveries/{delivery.id}/attempts/1").text
 
 
 def test_two_attempts_are_compared_and_what_differs_is_marked(ada, delivery, clock, deliver, warehouse):
@@ -417,12 +494,6 @@ def test_edited_data_is_sent_as_a_test_and_a_mistake_keeps_what_was_typed(ada, d
 
 
 # --- who may what
-
-
-@pytest.fixture
-def sue(app, make_member):
-    """Support: reads the log, without bodies."""
-    return sign_in(app, make_member("sue", role="Support").actor)
 
 
 def test_without_payloads_keys_are_seen_and_values_are_not(ada, sue, delivery):

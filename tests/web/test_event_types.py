@@ -78,6 +78,18 @@ def test_the_catalogue_names_the_webhooks_that_receive_a_type(ada, owner, make_w
     assert "Of estimates (off)" in words(ada.look("/catalogue/estimate.created"))
 
 
+def test_the_catalogue_counts_a_weeks_events_and_says_when_it_stopped(ada, add, publish, clock, monkeypatch):
+    publish("job.created", id="old")
+    clock.advance(seconds=8 * 86_400)
+    for number in range(3):
+        publish("job.created", id=f"n{number}")
+
+    assert "Events are counted over the last 7 days" in words(ada.look("/catalogue"))
+    assert "Events, 7 days 3" in words(ada.look("/catalogue/job.created"))
+    monkeypatch.setattr(event_types, "COUNTED", 2)
+    assert "among the newest 2, back to 29 Nov, 09:00" in words(ada.look("/catalogue"))
+
+
 def test_an_own_type_is_added_and_shown_in_full(ada, owner, add):
     location = add().location
 

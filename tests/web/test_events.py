@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.services import event_types, events, log, webhooks
+from app.services import event_search, event_types, events, inside, log, webhooks
 from app.services.log import LogQuery
 from tests.web.browser import links_of, rows_of, sign_in, words_of
 from tests.web.test_deliveries import counted
@@ -19,6 +19,27 @@ def ada(app, owner):
 def line_of(page: str, webhook: str) -> str:
     """What the table says about one webhook."""
     return words_of(page[page.index(f'id="w-{webhook}"') :].split("</tr>")[0].partition(">")[2])
+
+
+def test_an_event_is_found_by_a_value_that_its_type_calls_searchable(ada, make_type, publish, monkeypatch):
+    make_type("invoice.paid", searchable=["customer.name", "lines.sku", "number"])
+    found = publish("invoice.paid", b'{"number":4711,"customer":{"name":"Acme"},"lines":[{"sku":"A-1"}],"note":"no"}')
+    publish("job.created", b'{"number":4711}')
+
+    def rows(query):
+        return rows_of(ada.get(f"/events?{query}").text)
+
+    for value in ("Acme", "A-1", "4711", found.id):
+        assert rows(f"q={value}") == [found.id]
+    assert rows("q=no") == []
+    assert rows("q=Acme&event_type=job.created") == []
+    assert len(rows("from=1h")) == 2
+    assert rows("status=open") == []
+    monkeypatch.setattr(event_search, "SLICE", 1)
+    monkeypatch.setattr(inside, "LONGEST_S", 0)
+    stopped = ada.get("/events?q=Acme").text
+    assert "Nothing found back to 21 Nov 09:00:00, after 2 s of looking." in words_of(stopped)
+    assert rows_of(ada.get(links_of(stopped, "Older")[0]).text) == [found.id]
 
 
 def test_events_are_listed_with_what_became_of_them(ada, receiver, make_webhook, publish, deliver):

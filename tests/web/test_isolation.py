@@ -14,7 +14,7 @@ from app import ids
 from app.database import read, write
 from app.extensions import db
 from app.models import Notification, Webhook
-from app.services import api_keys, companies, inboxes, log
+from app.services import api_keys, companies, inboxes, log, saved_views
 from app.services.log import LogQuery
 from tests.api.conftest import Api
 from tests.support.pages import Person
@@ -58,10 +58,13 @@ class Things:
     unit_id: str
     company: str
     event_type: str
+    view: str
 
     def of(self, endpoint: str, argument: str) -> str:
         """What stands for an argument of an address."""
         noun = endpoint.partition(".")[0].removeprefix("api_")
+        if argument == "number":
+            return "1"  # the first attempt
         if argument in ("unit", "company"):
             return self.unit if argument == "unit" else self.company
         if argument == "external_id":
@@ -75,16 +78,18 @@ class Things:
             "members": self.member,
             "keys": self.key,
             "event_types": self.event_type,
+            "saved_views": self.view,
         }[noun]
 
 
 @pytest.fixture
-def make_things(app: Flask, make_member: Any, make_unit: Any, publish: Any, make_webhook: Any) -> Any:
+def make_things(app: Flask, make_member: Any, make_unit: Any, publish: Any, make_webhook: Any, deliver: Any) -> Any:
     def make(admin: Any, organization: Any, mark: str) -> Things:
         unit = make_unit(f"{mark}-unit", of=organization)
         companies.put(admin, unit.external_id, f"{mark}-company", f"{mark} Ltd", {"region": mark})
         webhook = make_webhook(url=f"http://127.0.0.1:4999/{mark}", name=f"{mark} hook", by=admin)
         event = publish(f"{mark.lower()}.created", json.dumps({"said": mark}).encode(), of=organization)
+        deliver()  # nothing listens there: one attempt that failed
         inbox = inboxes.create(admin, f"{mark} inbox")
         app.test_client().post(f"/in/{inbox.token}", json={"type": mark})
         with write() as session:
@@ -115,6 +120,7 @@ def make_things(app: Flask, make_member: Any, make_unit: Any, publish: Any, make
             unit_id=unit.public_id,
             company=f"{mark}-company",
             event_type=f"{mark.lower()}.created",
+            view=saved_views.create(admin, f"{mark} view", "state=failed").id,
         )
 
     return make
@@ -249,6 +255,10 @@ def nested_looks(own: Things, theirs: Things) -> list[str]:
         f"/events?unit={theirs.unit}",
         f"/events?event_type={theirs.event_type}",
         f"/events?q={theirs.event}",
+        f"/events?q={SECRETS}",
+        f"/log?q={SECRETS}&inside=1",
+        f"/webhooks/{own.webhook}/why?event={theirs.event}",
+        f"/webhooks/{own.webhook}/why?event={theirs.event_type}",
         f"/inbox/{own.inbox}?request={theirs.request}",
         f"/start?sent={theirs.delivery}",
         f"/start/exchange?sent={theirs.delivery}",

@@ -268,6 +268,43 @@ def test_the_preview_is_what_the_receiver_gets(ada, owner, make_type, publish, r
     assert data in words(shown)
 
 
+def test_a_filter_is_tried_on_the_last_events_of_the_selected_types(ada, make_type, publish, max_):
+    for number in range(3):
+        publish(data=b'{"total":%d}' % (number * 100), id=f"n{number}")
+    publish("job.updated", b'{"total":900}')
+    form = {"preset": "standard", "which_events": "pick", "events": "job.created"}
+
+    said = words(ada.press("/webhooks/check-filter", **form, filter="data.total >= `100`"))
+    wrong = words(ada.press("/webhooks/check-filter", **form, filter="data.total >="))
+    none = words(ada.press("/webhooks/check-filter", **{**form, "events": "job.other"}, filter="data.x"))
+    page = words(ada.press("/webhooks/form", **form, filter="data.total >= `100`"))
+
+    assert said == "Matches 2 of the last 3 events; at the newest other one total was 0."
+    assert said in page
+    assert "olumn" in wrong
+    assert none == "There is no event of the selected types yet to try it on."
+
+
+def test_one_webhook_tells_why_an_event_or_a_type_was_not_sent(
+    ada, make_webhook, make_type, publish, receiver, deliver
+):
+    make_type("job.created"), make_type("job.updated")
+    webhook = make_webhook(url=receiver.url, events=["job.created"], filter="data.total > `100`", on=False)
+    event = publish("job.updated", b'{"total":40}')
+
+    def asked(what):
+        return words(ada.look(f"/webhooks/{webhook.id}/why?event={what}"))
+
+    told = asked(event.id)
+    assert "job.updated isn't selected. The business unit is selected, or all are. The owner may see it." in told
+    assert "The filter data.total > `100` didn't match. The webhook was off." in told
+    assert "would not be sent now" in asked("job.updated")
+    assert "There is no event type job.nothing." in asked("job.nothing")
+    assert "There is no event with this id" in asked("evt_0")
+    everything = make_webhook(url=receiver.url, name="All")
+    assert "would be sent now" in words(ada.look(f"/webhooks/{everything.id}/why?event=job.created"))
+
+
 def test_the_preview_marks_what_the_mapping_moved(ada, make_type):
     make_type("job.created", example=b'{"client": {"name": "A"}}')
     fields = {"mapping_field": ["client.name"], "mapping_property": ["customer"]}
