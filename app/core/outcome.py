@@ -194,7 +194,7 @@ def judge(facts: Facts, url: Url, success_codes: tuple[str, ...], now_at: int) -
     status, lines = _read_head(facts)
     if status is None:
         return _result(facts, _unanswered(facts, url), None, (), now_at)
-    if _is_among(status, success_codes):
+    if is_among(status, success_codes):
         return _result(facts, _accepted(facts, status), status, lines, now_at)
     verdict = _Verdict(Outcome.FAILED, ErrorClass.STATUS, _status_sentence(status, lines, now_at))
     return _result(facts, verdict, status, lines, now_at)
@@ -262,8 +262,8 @@ def _values(fields: tuple[tuple[bytes, bytes], ...], name: bytes) -> list[bytes]
     return [value for key, value in fields if key.lower() == name]
 
 
-def _is_among(status: int, codes: tuple[str, ...]) -> bool:
-    """A final status in the list; an interim one never is, whatever the list says."""
+def is_among(status: int, codes: tuple[str, ...]) -> bool:
+    """Whether a final status is in the list, as itself or as its class; an interim one never is."""
     text = str(status)
     return status >= 200 and (text in codes or f"{text[0]}xx" in codes)
 

@@ -62,7 +62,7 @@ def _prune_stats(before: int) -> int:
     with read() as session:
         webhooks = session.scalars(select(Webhook.id)).all()
     for webhook in webhooks:
-        while (oldest := _oldest_hour(webhook)) is not None and oldest < before:
+        while (oldest := oldest_hour(webhook)) is not None and oldest < before:
             until = min(oldest + DAY_MS, before)
             with write() as session:
                 old = delete(Stat).where(Stat.webhook_id == webhook, Stat.hour < until)
@@ -71,7 +71,8 @@ def _prune_stats(before: int) -> int:
     return deleted
 
 
-def _oldest_hour(webhook_id: int) -> int | None:
+def oldest_hour(webhook_id: int) -> int | None:
+    """Return the first hour of which counts of a webhook are kept."""
     with read() as session:
         return session.scalar(select(func.min(Stat.hour)).where(Stat.webhook_id == webhook_id))
 

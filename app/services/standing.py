@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Select, func, literal, select, union_all
 
 from app.core.access import Permission
-from app.core.states import DeliveryState, Reason
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
 from app.database import read
 from app.delivery import queue
 from app.models import Delivery
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from app.services.webhooks import WebhookView
 
 COUNTED = 10_000
+CAUSES_OF = 1_000  # deliveries, the newest
+FIRST_TRY_MS = 150_000  # an event comes so much earlier, at most, than its first try is recorded as failed
 _AT_ONCE = 100  # SQLite takes 500 parts of a compound query
 
 
@@ -42,6 +44,49 @@ def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
         waiting_ones = waiting(session, [view.row_id for view in views])
         unheard = missed(session, [(view.row_id, view.switched_at) for view in views if not view.enabled])
     return {view.id: Standing(waiting_ones.get(view.row_id, 0), unheard.get(view.row_id, 0)) for view in views}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What some deliveries of a failing webhook last ended with."""
+
+    status: int | None
+    error: ErrorClass | None
+    count: int
+
+
+def next_due(actor: Actor, view: WebhookView) -> int | None:
+    """Return when the first delivery that waits for a webhook is due; None: nothing waits."""
+    actor.require(Permission.WEBHOOKS)
+    with read() as session:
+        return session.scalar(
+            select(func.min(Delivery.next_attempt_at)).where(Delivery.webhook_id == view.row_id, queue.PENDING)
+        )
+
+
+def causes(actor: Actor, view: WebhookView) -> tuple[Cause, ...]:
+    """Return what the deliveries of a failing webhook last ended with, since it fails, the most frequent first."""
+    actor.require(Permission.WEBHOOKS)
+    if view.failing_since is None:
+        return ()
+    tried = Delivery.attempt_count > Delivery.interruptions
+    owed = (
+        select(Delivery.last_status, Delivery.last_error)
+        .where(
+            Delivery.webhook_id == view.row_id,
+            Delivery.created_at >= view.failing_since - FIRST_TRY_MS,
+            queue.UNDELIVERED,
+            Delivery.kind == DeliveryKind.NORMAL,
+            tried,
+        )
+        .order_by(Delivery.created_at.desc(), Delivery.id.desc())
+        .limit(CAUSES_OF)
+        .subquery()
+    )
+    query = select(owed.c.last_status, owed.c.last_error, func.count()).group_by(owed.c.last_status, owed.c.last_error)
+    with read() as session:
+        found = [Cause(*row) for row in session.execute(query)]
+    return tuple(sorted(found, key=lambda cause: -cause.count))
 
 
 def waiting(session: Session, row_ids: Sequence[int]) -> dict[int, int]:

@@ -77,34 +77,64 @@ def page(actor: Actor, asked: ListQuery) -> WebhookPage:
     return WebhookPage(views, matching, total, max(1, -(-matching // LISTED)))
 
 
-def stamp(actor: Actor, asked: ListQuery) -> tuple[Any, ...]:
-    """Return what a page of the list would show, without showing it: three small queries.
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What is shown of some webhooks, without showing it: changes whenever the pages do.
 
     A lane moves with every try that is counted, so the figures need no look of their own.
     """
+
+    rows: tuple[tuple[Any, ...], ...]
+    waiting: dict[int, int]
+    missed: dict[int, int]
+
+    @property
+    def shut_until(self) -> list[int]:
+        """Until when each of them backs off."""
+        return [row[-1] for row in self.rows]
+
+
+_STAMPED = (
+    Webhook.id,
+    Webhook.version,
+    Webhook.enabled,
+    Webhook.switched_at,
+    Webhook.owner_id,
+    Lane.failing_since,
+    Lane.failed_attempts,
+    Lane.failures_in_row,
+    Lane.deliveries_failing,
+    Lane.last_success_at,
+    Lane.probe_at,
+    Lane.shut_until,
+)
+
+
+def stamp(actor: Actor, asked: ListQuery) -> Stamp:
+    """Return the stamp of a page of the list: three small queries."""
     actor.require(Permission.WEBHOOKS)
-    columns = (
-        Webhook.id,
-        Webhook.version,
-        Webhook.enabled,
-        Webhook.switched_at,
-        Webhook.owner_id,
-        Lane.shut_until,
-        Lane.failing_since,
-        Lane.failed_attempts,
-        Lane.failures_in_row,
-        Lane.deliveries_failing,
-        Lane.last_success_at,
-        Lane.probe_at,
-    )
+    query = _stamped().where(Webhook.id.in_(_matching(actor, asked)))
+    return _stamp(_on_page(query, asked.page))
+
+
+def stamp_of(actor: Actor, public_id: str) -> Stamp:
+    """Return the stamp of one webhook. Raises `NotFound`."""
+    actor.require(Permission.WEBHOOKS)
     with read() as session:
-        query = (
-            select(*columns).join(Lane, Lane.webhook_id == Webhook.id).where(Webhook.id.in_(_matching(actor, asked)))
-        )
-        rows = session.execute(_on_page(query, asked.page)).all()
+        row_id = for_org(session, actor, Webhook).one(public_id).id
+    return _stamp(_stamped().where(Webhook.id == row_id))
+
+
+def _stamped() -> Any:
+    return select(*_STAMPED).join(Lane, Lane.webhook_id == Webhook.id)
+
+
+def _stamp(query: Select[Any]) -> Stamp:
+    with read() as session:
+        rows = session.execute(query).all()
         waiting = standing.waiting(session, [row.id for row in rows])
         missed = standing.missed(session, [(row.id, row.switched_at) for row in rows if not row.enabled])
-    return tuple(tuple(row) for row in rows), waiting, missed
+    return Stamp(tuple(tuple(row) for row in rows), waiting, missed)
 
 
 def menus(actor: Actor) -> Menus:

@@ -21,8 +21,8 @@ from app.services.log import page as log_page
 from app.services.url_check import Checked, Level
 from app.web import forms, is_fragment, needs, once, words
 from app.web.viewer import actor
+from app.web.webhook_list import line_of
 from app.web.webhooks import bp as bp
-from app.web.webhooks import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -2,77 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import UTC
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 
-from app import clock
-from app.core import urls
 from app.core.access import Permission
-from app.core.states import FINISHED, DeliveryState
-from app.core.urls import UrlError
+from app.core.states import FINISHED
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound
-from app.services import changes, deliveries, event_types, log, signatures, signing_secrets, standing, tests, webhooks
+from app.services import (
+    changes,
+    deliveries,
+    event_types,
+    log,
+    signatures,
+    signing_secrets,
+    standing,
+    stats,
+    tests,
+    webhooks,
+)
 from app.services.log import LogQuery
-from app.web import is_fragment, live, needs, once, samples, words
-from app.web.filters import zone_named
-from app.web.viewer import actor, viewer
-from app.web.words import Voice
+from app.web import is_fragment, live, needs, once, samples, webhook_figures, webhook_list, words
+from app.web.viewer import actor
+from app.web.webhook_list import line_of
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
-    from app.services.log import DeliveryRow
-    from app.services.webhooks import WebhookView
-    from app.web.words import Sentence
+    from app.web.webhook_list import Line
 
 bp = Blueprint("webhooks", __name__)
 
 NEWEST = 20
 MOST_HEADERS = 100
+MANY_WAITING = 100  # more than that is not retried at once without asking
 DAY_MS = 86_400_000
 OVERLAPS = ((0, "at once"), (3_600_000, "1 h"), (DAY_MS, "24 h"), (7 * DAY_MS, "7 days"))
-STATES = (("", "Any state"), ("attention", "Needs attention"), ("on", "On"), ("off", "Off"), ("paused", "Paused"))
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A webhook as the list shows it. `test` is the test payload sent from this page."""
-
-    view: WebhookView
-    sentence: Sentence
-    missed: int
-    is_own_inbox: bool
-    test: DeliveryRow | None = None
-
-    @property
-    def answer(self) -> str:
-        """What the test came back with, in a few words."""
-        if self.test is None:
-            return ""
-        status = self.test.last_status
-        return words.status_line(status) if status else words.response(None, self.test.last_error)
 
 
 @bp.get("/webhooks")
 @needs(Permission.WEBHOOKS)
 def index() -> str:
-    """Every webhook, those that need attention first."""
+    """Webhooks, those that need attention first."""
     created = request.args.get("created")
     secret = once.take(actor().public_id, created) if created else None
-    return render_template("webhooks/index.html", created=created, secret=secret, **_list())
+    facts = webhook_list.facts(webhook_list.asked()) | webhook_list.menus()
+    return render_template("webhooks/index.html", created=created, secret=secret, **facts)
 
 
 @bp.get("/webhooks/list")
 @needs(Permission.WEBHOOKS)
 def rows() -> Response:
     """The list alone, for the poll and the filters."""
-    facts = _list()
-    is_testing = any(line.test and line.test.state not in FINISHED for line in facts["lines"])
-    return live.region("webhooks/_list.html", facts["lines"], lambda: facts, seconds=1 if is_testing else 3)
+    query = webhook_list.asked()
+    seconds = 1 if webhook_list.is_testing() else 3
+    stamp = webhook_list.stamp(query)
+    return live.region("webhooks/_list.html", stamp, lambda: webhook_list.facts(query), seconds=seconds)
 
 
 @bp.get("/webhooks/attention")
@@ -81,57 +68,6 @@ def attention() -> Response:
     """How many webhooks need attention, in a header alone."""
     count = webhooks.count_needing_attention(actor())
     return Response(status=200, headers={"Postroom-Attention": str(count), "Postroom-Poll": "30"})
-
-
-def _list() -> dict[str, Any]:
-    """What the list shows of what was asked for."""
-    asked, state = request.values.get("q", "").strip().lower(), request.values.get("state", "")
-    views = webhooks.list_all(actor())
-    chosen = [view for view in views if _is_asked(view, asked, state)]
-    stands = standing.of(actor(), chosen)
-    tested = dict(pair.split(":", 1) for pair in request.values.getlist("tested") if ":" in pair)
-    lines = [line_of(view, stands[view.id].waiting, stands[view.id].missed, tested.get(view.id)) for view in chosen]
-    return {"lines": lines, "total": len(views), "q": asked, "state": state, "states": STATES}
-
-
-def _is_asked(view: WebhookView, asked: str, state: str) -> bool:
-    if asked and asked not in view.settings["name"].lower() and asked not in view.settings["url"].lower():
-        return False
-    match state:
-        case "attention":
-            return webhooks.needs_attention(view)
-        case "on":
-            return view.enabled and not view.paused
-        case "off":
-            return not view.enabled
-        case "paused":
-            return view.enabled and view.paused
-        case _:
-            return True
-
-
-def line_of(view: WebhookView, waiting: int, missed: int, tested: str | None = None) -> Line:
-    """Return a webhook with its sentence, and how its test fared when one was sent."""
-    view = replace(view, waiting=waiting)
-    sentence = words.webhook(view, voice(), missed=missed or None)
-    return Line(view, sentence, missed, is_own_inbox(view), _test(tested) if tested else None)
-
-
-def voice() -> Voice:
-    """How to speak to the viewer of moments."""
-    return Voice(zone_named(viewer().zone) or UTC, clock.now())
-
-
-def is_own_inbox(view: WebhookView) -> bool:
-    """Whether a webhook sends to a test inbox of this server."""
-    try:
-        return installed().is_own_inbox(urls.parse(view.settings["url"]))
-    except UrlError:
-        return False
-
-
-def _test(delivery: str) -> DeliveryRow | None:
-    return next(iter(log.page(actor(), LogQuery(q=delivery, limit=1)).rows), None)
 
 
 # --- one webhook
@@ -148,30 +84,39 @@ def show(public_id: str) -> str:
 @needs(Permission.WEBHOOKS)
 def overview(public_id: str) -> Response:
     """The overview alone, for the poll."""
-    facts = _overview(public_id)
-    is_moving = any(row.state is DeliveryState.SENDING for row in facts["rows"]) or facts["is_testing"]
-    stamp = (facts["line"], facts["rows"])
-    return live.region("webhooks/_overview.html", stamp, lambda: facts, seconds=1 if is_moving else 3)
+    shown = log.stamp(actor(), LogQuery(webhook=(public_id,), limit=NEWEST))
+    test = webhook_list.test_of(request.args.get("tested"))
+    is_moving = shown.is_busy or (test is not None and test.state not in FINISHED)
+    stamp = (webhook_list.stamp_of(public_id), shown.shown, test)
+    return live.region("webhooks/_overview.html", stamp, lambda: _overview(public_id), seconds=1 if is_moving else 3)
 
 
 def _overview(public_id: str) -> dict[str, Any]:
-    line = _line(public_id)
-    rows = log.page(actor(), LogQuery(webhook=(public_id,), limit=NEWEST)).rows
+    line, voice = _line(public_id, with_day=True), webhook_list.voice()
     test = line.test
-    found = deliveries.find(actor(), test.id) if test is not None and test.webhook == public_id else None
+    sent = deliveries.find(actor(), test.id) if test is not None and test.webhook == public_id else None
+    period = webhook_figures.period_of(request.args.get("period"))
+    found = stats.of_webhook(actor(), public_id, period, voice.zone)
     return {
         "line": line,
-        "rows": rows,
-        "test": found,
+        "rows": log.page(actor(), LogQuery(webhook=(public_id,), limit=NEWEST)).rows,
+        "test": sent,
         "is_testing": test is not None and test.state not in FINISHED,
         "words": words,
+        "found": found,
+        "charts": webhook_figures.charts(found, line.view, voice) if found.attempted else None,
+        "next_at": words.next_of(line.view, standing.next_due(actor(), line.view), voice),
+        "causes": words.most_common(standing.causes(actor(), line.view)),
+        "periods": webhook_figures.links(public_id, period),
+        "many": MANY_WAITING,
     }
 
 
-def _line(public_id: str) -> Line:
+def _line(public_id: str, *, with_day: bool = False) -> Line:
     view = webhooks.find(actor(), public_id)
     stand = standing.of(actor(), [view])[view.id]
-    return line_of(view, stand.waiting, stand.missed, request.args.get("tested"))
+    day = stats.last_day(actor(), [view])[view.id] if with_day else None
+    return line_of(view, stand.waiting, stand.missed, webhook_list.test_of(request.args.get("tested")), day)
 
 
 @bp.get("/webhooks/<public_id>/log", endpoint="log")
@@ -287,6 +232,25 @@ def resume(public_id: str) -> BaseResponse | str:
     return _after(public_id)
 
 
+@bp.get("/webhooks/<public_id>/retry")
+@needs(Permission.WEBHOOKS)
+def ask_retry(public_id: str) -> str:
+    """Ask before much is sent at once."""
+    return render_template("webhooks/retry.html", line=_line(public_id), back=_place(public_id))
+
+
+@bp.post("/webhooks/<public_id>/retry")
+@needs(Permission.WEBHOOKS)
+def retry(public_id: str) -> BaseResponse | str:
+    """Send now what waits for its time."""
+    try:
+        retried = webhooks.retry_waiting(actor(), public_id)
+        flash(f"{retried} {'delivery is' if retried == 1 else 'deliveries are'} sent now, as fast as the webhook may.")
+    except Conflict as error:
+        flash(error.message)
+    return _after(public_id)
+
+
 @bp.get("/webhooks/<public_id>/test")
 @needs(Permission.WEBHOOKS)
 def ask_test(public_id: str) -> str:
@@ -351,7 +315,7 @@ def delete(public_id: str) -> BaseResponse | tuple[str, int]:
 def _after(public_id: str, test: str | None = None) -> BaseResponse | str:
     """Go back to where the deed was done: the list or the webhook's own page."""
     if is_fragment():
-        facts = _list()
+        facts = webhook_list.facts(webhook_list.asked())
         if test is not None:
             facts["lines"] = [_with_test(line, public_id, test) for line in facts["lines"]]
         return render_template("webhooks/_list.html", **facts)
@@ -361,7 +325,7 @@ def _after(public_id: str, test: str | None = None) -> BaseResponse | str:
 
 
 def _with_test(line: Line, public_id: str, test: str) -> Line:
-    return replace(line, test=_test(test)) if line.view.id == public_id else line
+    return replace(line, test=webhook_list.test_of(test)) if line.view.id == public_id else line
 
 
 def _place(public_id: str) -> str:

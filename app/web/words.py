@@ -11,14 +11,15 @@ from markupsafe import Markup
 
 from app.core.health import AUTO_OFF_AFTER_MS
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.web.filters import duration, iso, moment, number, time_element
+from app.web.filters import DAY_MS, ago_element, duration, iso, moment, number, time_element
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from app.services.explain import Explanation
     from app.services.explain import Why as Asked
     from app.services.log import DeliveryRow
+    from app.services.standing import Cause
     from app.services.webhooks import WebhookView
 
 S, R, E = DeliveryState, Reason, ErrorClass
@@ -400,8 +401,9 @@ def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None, days:
     if view.failing_since is not None:
         return _failing(view, voice)
     if view.last_success_at is None:
-        rest = Markup(" Nothing was delivered yet, {} waiting.").format(number(view.waiting)) if view.waiting else ""
-        return Sentence("", Markup("On."), rest or Markup(" No event has matched yet."))
+        if view.waiting:
+            return Sentence("", Markup("On."), Markup(" Nothing was delivered yet.") + _waiting(view, "waiting"))
+        return Sentence("", Markup("On."), Markup(" No event has matched yet."))
     last = Markup("Last delivered {}.").format(voice.ago(view.last_success_at))
     if is_unusually_silent(view.last_success_at, days, voice.now_at):
         return Sentence("warning", last, Markup(" Before that, it delivered on {} of 14 days.").format(days))
@@ -413,6 +415,25 @@ def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None, days:
 def is_unusually_silent(last_success_at: int, days: int, now_at: int) -> bool:
     """Whether a webhook that delivered on `days` of 14 days has been silent for three times as long as is usual."""
     return days >= 5 and now_at - last_success_at >= 3 * 14 * DAY_MS // days
+
+
+def next_of(view: WebhookView, due_at: int | None, voice: Voice) -> Markup:
+    """Say when what waits for a webhook goes on; empty where nothing waits."""
+    if due_at is None:
+        return Markup("")
+    if not view.enabled or view.paused:
+        return Markup("held until it is {}").format("resumed" if view.enabled else "turned on")
+    at = max(due_at, view.shut_until)
+    return Markup("next at {}").format(voice.near(at, precision="m")) if at > voice.now_at else Markup("next now")
+
+
+def most_common(causes: Sequence[Cause]) -> str:
+    """Say what a failing webhook's deliveries last ended with: `503 Service Unavailable (12), timed out (2)`."""
+    said = [
+        f"{status_line(cause.status) if cause.status else response(None, cause.error)} ({number(cause.count)})"
+        for cause in causes[:3]
+    ]
+    return f"Most common: {', '.join(said)}." if said else ""
 
 
 def _failing(view: WebhookView, voice: Voice) -> Sentence:

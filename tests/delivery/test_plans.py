@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
+from app.core.periods import Period
+from app.core.stats import HOUR_MS
 from app.database import read, write
 from app.delivery import queue
+from app.extensions import db
 from app.models import Delivery
-from app.services import deliveries, log, system, webhooks
+from app.services import deliveries, log, retention, stats, system, webhooks
 from app.services import standing as standings
 from app.services.log import LogQuery
 from tests.support import plans, rows
@@ -125,3 +129,37 @@ def test_an_event_is_found_by_the_id_its_producer_gave(filled, publish):
         publish(id="again")
 
     assert not any(re.search(r"Seq Scan on event\b|SCAN event\b(?! USING)", plan) for plan in found), found
+
+
+_STATS = """WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999)
+INSERT INTO stat (webhook_id, hour, measure, key, count)"""
+_COUNTED = " SELECT webhook.id, :hour - (i / 20) * 3600000, 'answer', '200 ' || (i % 20), 1 FROM n, webhook"
+
+
+def test_figures_are_read_by_the_key_of_the_counts(filled, owner, clock, make_webhook):
+    """A thousand hours of twenty counts for each of two webhooks."""
+    other = make_webhook(url="http://127.0.0.1:9002/")
+    with db.engine.begin() as connection:
+        connection.execute(text(_STATS + _COUNTED), {"hour": clock.now - clock.now % HOUR_MS})
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE stat"))
+
+    with plans.plans() as found:
+        assert stats.of_webhook(owner, filled.id, Period.MONTH).by_answer[0][0] == "200"
+        assert stats.last_day(owner, [filled, other])[other.id].p95 is not None
+        assert standings.causes(owner, filled) == ()
+        assert retention.oldest_hour(filled.row_id) is not None
+
+    asked = [plan for plan in found if re.search(r"\bstat\b|pk_stat", plan)]
+    assert len(asked) == 4, found
+    for plan in asked:
+        assert not re.search(r"Seq Scan on stat\b|SCAN stat\b", plan), plan
+
+
+def test_what_a_failing_webhook_owes_is_found_by_an_index(filled, owner, clock):
+    failing = replace(filled, failing_since=clock.now - 60_000)
+    with plans.plans() as found:
+        assert standings.causes(owner, failing)
+        assert standings.next_due(owner, failing) == clock.now
+
+    assert not any(re.search(r"Seq Scan on delivery\b|SCAN delivery\b(?! USING)", plan) for plan in found), found

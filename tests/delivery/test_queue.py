@@ -445,6 +445,21 @@ class TestByHand:
         assert canceled == set(ids) - {taken.id}
         assert [row.state.value for row in rows.deliveries()] == ["sending", "canceled"]
 
+    def test_what_waits_for_a_webhook_is_hastened_in_slices_and_keeps_its_place_in_line(
+        self, publish, hook, clock, monkeypatch
+    ):
+        monkeypatch.setattr(queue, "SLICE", 3)
+        for _ in range(7):
+            publish()
+        claims = claim(hook, clock, 7)
+        finish_all = [finish(each, clock, state=DeliveryState.PENDING, due_at=clock.now + 60_000) for each in claims]
+        assert all(finish_all)
+
+        assert queue.hasten_waiting(hook.row_id, clock.now) == 7
+        assert queue.hasten_waiting(hook.row_id, clock.now) == 0
+
+        assert {(row.next_attempt_at, row.by_hand) for row in rows.deliveries()} == {(clock.now, False)}
+
     def test_what_waits_for_a_webhook_is_canceled_in_slices(self, publish, hook, clock, monkeypatch):
         monkeypatch.setattr(queue, "SLICE", 3)
         for _ in range(7):

@@ -53,6 +53,9 @@ def row(**changes: object) -> DeliveryRow:
     return DeliveryRow(**{**values, **changes})  # type: ignore[arg-type]
 
 
+DAY = 86_400_000
+
+
 def view(**changes: object) -> WebhookView:
     values: dict[str, object] = {
         "id": "whk_1",
@@ -259,6 +262,18 @@ def test_what_a_receiver_wrote_is_escaped_in_a_sentence():
             ),
         ),
         (
+            {"failing_since": NOW - 3_600_000, "failures_in_row": 4, "failed_attempts": 20, "deliveries_failing": 14},
+            "danger",
+            "Failing since 08:00: 14 of 14 deliveries. If this goes on it is turned off on 26 Nov, 08:00.",
+        ),
+        (
+            {"failing_since": NOW - 3_600_000, "failed_attempts": 1, "deliveries_failing": 1},
+            "warning",
+            "Failing since 08:00: 1 of 1 delivery. If this goes on it is turned off on 26 Nov, 08:00.",
+        ),
+        ({"waiting": 3}, "", "On. Nothing was delivered yet. 3 waiting."),
+        ({"last_success_at": NOW - 8 * DAY}, "", "On. No event matched in 7 days."),
+        (
             {"shut_until": NOW + 2_400_000, "failures_in_row": 20, "waiting": 31},
             "warning",
             "Backing off until 09:40 after 20 failures in a row. 31 waiting.",
@@ -285,6 +300,20 @@ def test_a_webhook_is_told_in_a_sentence(changes, tone, sentence):
 
     assert text(said.strong + said.rest) == sentence
     assert said.tone == tone
+
+
+@pytest.mark.parametrize(
+    ("days", "silent_days", "is_unusual"),
+    [(14, 2, False), (14, 3, True), (10, 4, False), (10, 5, True), (4, 30, False)],
+)
+def test_a_webhook_that_usually_delivers_is_amber_when_it_has_gone_silent(days, silent_days, is_unusual):
+    said = words.webhook(view(last_success_at=NOW - silent_days * DAY), VOICE, days=days)
+
+    assert (said.tone == "warning") is is_unusual
+    if is_unusual:
+        assert text(said.strong + said.rest) == (
+            f"Last delivered {silent_days} days ago. Before that, it delivered on {days} of 14 days."
+        )
 
 
 @pytest.mark.parametrize("reason", list(Reason))
