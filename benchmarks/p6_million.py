@@ -141,7 +141,6 @@ def pages(browser: Browser, scene: Scene) -> Iterator[Page]:
     yield Page("delivery", "event", f"/events/{event}")
     for name in ("Data warehouse", "Salesforce jobs", "Old archive"):
         yield Page("webhook", f"webhook {name}", f"/webhooks/{scene.webhooks[name]}")
-        yield Page("webhook", f"log of {name}", f"/webhooks/{scene.webhooks[name]}/log")
     yield Page("lists", "webhooks", "/webhooks")
     yield Page("lists", "events", "/events")
     yield Page("lists", "events of a type", "/events?type=contractSigned")

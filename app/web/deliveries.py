@@ -187,10 +187,11 @@ def counts() -> BaseResponse:
     filters = log_filters.read(request.args, voice())
     if not is_fragment():
         return redirect(filters.url())
-    found = log.count(actor(), filters.asked)
+    found, since = log.counted(actor(), filters.asked)
     if found > log.COUNTED:
         return Response(f"{number(log.COUNTED)}+ deliveries", mimetype="text/html")
-    return Response(f"{number(found)} {'delivery' if found == 1 else 'deliveries'}", mimetype="text/html")
+    looked = f" since {voice().plain(since)}" if since is not None else ""
+    return Response(f"{number(found)} {'delivery' if found == 1 else 'deliveries'}{looked}", mimetype="text/html")
 
 
 @bp.get("/log.<any(csv, ndjson):kind>")

@@ -13,7 +13,7 @@ from app.web import needs, words
 from app.web.deliveries import voice
 from app.web.viewer import actor
 from app.web.webhook_editor import bp as bp
-from app.web.webhooks import line_of
+from app.web.webhook_list import line_of
 
 if TYPE_CHECKING:
     from app.services.explain import Why
