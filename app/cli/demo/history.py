@@ -300,9 +300,10 @@ class History:
             for (kind, name), model in self._models.items():
                 key = {"organization_id": self._plan.organization_id, "type": kind, "external_id": name}
                 session.add(Resource(**key, model=model, updated_at=self._end_at))
-            for webhook_id, line in by_webhook.items():
+            for line in sorted(self._plan.lines, key=lambda line: line.off_at or 0):
                 if line.off_reason is not None and line.off_at is not None:
-                    health.turn_off(session, {webhook_id: line.off_reason}, line.off_at)
+                    health.turn_off(session, {line.target.webhook_id: line.off_reason}, line.off_at)
+                    session.flush()
             for webhook in session.scalars(select(Webhook).where(Webhook.id.in_(by_webhook))):
                 webhook.touch(webhook.updated_at)
 
