@@ -151,7 +151,7 @@ def _places(subjects: Subjects) -> Iterator[tuple[str, str]]:
     yield "webhook", f"/webhooks/{warehouse}"
     yield "webhook-failing", f"/webhooks/{jobs}"
     yield "webhook-form", f"/webhooks/new?from={jobs}"
-    yield "log", f"/log?attempts=2&open={subjects.opened}"
+    yield "log", f"/log?webhook={scene.webhooks['Volunteer map']}&attempts=2&open={subjects.opened}"
     yield "delivery", f"/deliveries/{delivery}"
     yield "event", f"/events/{subjects.event}"
     yield "inbox", f"/inbox/{scene.inboxes['Volunteer map']}"
