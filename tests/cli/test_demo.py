@@ -16,6 +16,7 @@ from app.core import signing
 from app.core.states import DeliveryState, Outcome
 from app.database import read
 from app.delivery import settings as delivery_settings
+from app.extensions import db
 from app.models import Attempt, AuditEntry, Delivery, Event, Organization, SentBody, Stat, Webhook
 from app.services import deliveries, webhooks
 from app.services.log import LogQuery, page
@@ -24,6 +25,7 @@ from tests.conftest import forget_everything
 from tests.support import rows
 
 EVENTS = 250
+ENOUGH = 1_200  # for every story to come about
 # What the demo's stories need not contain, although the columns can be filled.
 BY_CHANCE = {"status", "error", "message", "tls", "reason", "detail", "last_status", "last_error"}
 
@@ -31,15 +33,14 @@ BY_CHANCE = {"status", "error", "message", "tls", "reason", "detail", "last_stat
 @pytest.fixture
 def filled(app, clock):
     """A demo organization, and what of it was written."""
-    return fill("Acme", EVENTS, 7, lambda _: None)
+    return fill("Acme", ENOUGH, 7, lambda _: None)
 
 
-def test_demo_fills_an_empty_installation_that_can_then_be_looked_at(run, migrated, settings):
+def test_demo_fills_an_empty_installation_that_can_then_be_looked_at(run, browser, settings):
     told = run("demo", "--no-live", "--events", "120", "--data-dir", str(settings.data_dir))
 
     assert told.exit_code == 0, told.output
     password = re.search(r"Sign in as maria\.silva@acme\.test with the password (\S+)", told.output)[1]
-    browser = _browser(migrated, settings)
     assert "Wrong" not in browser.post("/login", data=_form(browser, "/login", password)).text
     for path, words in {
         "/webhooks": "Salesforce jobs",
@@ -56,10 +57,17 @@ def test_demo_fills_an_empty_installation_that_can_then_be_looked_at(run, migrat
         assert words in found.text, path
 
 
-def _browser(migrated, settings):
+@pytest.fixture
+def browser(migrated, settings):
+    """A browser before the installation that a command filled, closed after the test."""
     found, _ = read_settings({**migrated, "POSTROOM_DATA_DIR": str(settings.data_dir)})
     forget_everything()
-    return create_app(found).test_client()
+    app = create_app(found)
+    yield app.test_client()
+    with app.app_context():
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
 
 
 def _form(browser, path, password):
@@ -119,7 +127,7 @@ def test_the_past_has_deliveries_in_every_state_and_webhooks_in_every_standing(f
     states = {row.state for row in rows.deliveries()}
     views = {view.settings["name"]: view for view in webhooks.list_all(actor)}
 
-    assert written.events >= EVENTS
+    assert written.events >= ENOUGH
     assert states >= {DeliveryState.DELIVERED, DeliveryState.PENDING, DeliveryState.FAILED, DeliveryState.SKIPPED}
     assert views["Salesforce jobs"].failing_since is not None
     assert views["Field app"].paused
