@@ -6,9 +6,9 @@ import argparse
 import sys
 import time
 
-from benchmarks import p1_drain, p2_publish, p3_batch, p4_latency, report
+from benchmarks import p1_drain, p2_publish, p3_batch, p4_latency, p6_million, report
 
-SCENARIOS = {"P1": p1_drain, "P2": p2_publish, "P3": p3_batch, "P4": p4_latency}
+SCENARIOS = {"P1": p1_drain, "P2": p2_publish, "P3": p3_batch, "P4": p4_latency, "P6": p6_million}
 
 
 def main() -> None:

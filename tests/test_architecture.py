@@ -214,7 +214,7 @@ RULES = {
         Rule(
             "chance",
             partial(uses, of=CHANCE),
-            ("client.py", "crypto.py", "ids.py", "delivery/engine.py", "delivery/queue.py", "cli/demo.py"),
+            ("client.py", "crypto.py", "ids.py", "delivery/engine.py", "delivery/queue.py", "cli/demo/"),
         ),
         Rule("names of presets and packs", partial(compared_names, names=DATA_NAMES), ()),
     )

@@ -20,6 +20,7 @@ COMMANDS = {
     "migrate": ("app.cli.admin", "Bring the database's schema to this version."),
     "backup": ("app.cli.backup", "Copy the database and its key into one file, while the server runs."),
     "restore": ("app.cli.backup", "Put a backup into the data directory; the server must be stopped."),
+    "demo": ("app.cli.demo", "Fill a fresh organization with demo data and serve it, with live traffic."),
     "publish": ("app.cli.publish", "Publish an event to a running server."),
     "doctor": ("app.cli.doctor", "Show the effective options, and what is wrong."),
     "version": ("app.cli", "Say which version this is."),

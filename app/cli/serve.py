@@ -34,18 +34,19 @@ STORAGE_EXIT = 70
 @click.option("--no-deliver", is_flag=True, help="Pages and API only; delivery is done by `postroom worker`.")
 def serve(host: str | None, port: int | None, no_deliver: bool) -> None:
     """Start the server: pages, API and, in the same process, delivery."""
-    settings = _prepare(host=host, port=port)
-    _Process(settings, delivers=not no_deliver, serves=True).run()
+    settings = prepared(host=host, port=port)
+    Process(settings, delivers=not no_deliver, serves=True).run()
 
 
 @click.command()
 def worker() -> None:
     """Start a process that only delivers; several share a PostgreSQL database."""
-    settings = _prepare()
-    _Process(settings, delivers=True, serves=False).run()
+    settings = prepared()
+    Process(settings, delivers=True, serves=False).run()
 
 
-def _prepare(**given: Any) -> Settings:
+def prepared(**given: Any) -> Settings:
+    """Read the options and make the process ready to run with them."""
     os.environ.pop("SSLKEYLOGFILE", None)  # libcurl would write session keys there
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -61,13 +62,21 @@ def _prepare(**given: Any) -> Settings:
     return settings
 
 
-class _Process:
+class Process:
     """One server or worker process, from start to exit."""
 
-    def __init__(self, settings: Settings, *, delivers: bool, serves: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        delivers: bool,
+        serves: bool,
+        beside: Callable[[Any], Callable[[], None]] | None = None,
+    ) -> None:
         self._settings = settings
         self._delivers = delivers
         self._serves = serves
+        self._beside = beside  # started with the application, once it delivers; returns what stops it
         self._signals = 0
         self._stop = threading.Event()
         self._wake: Callable[[], None] = lambda: None
@@ -108,6 +117,7 @@ class _Process:
         if self._delivers:
             engine, clockwork = self._start_delivering(app.app_context)
             self._interrupt = engine.interrupt
+        stop_beside = self._beside(app) if self._beside is not None else None
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -116,6 +126,8 @@ class _Process:
         else:
             logs.log("delivering", worker=engine.worker if engine else None)
             self._wait()
+        if stop_beside is not None:
+            stop_beside()
         intake.stop()
         if engine is not None and clockwork is not None:
             self._stop_delivering(engine, clockwork)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Select, func, select, text, update
 
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.database import door_of, hot_read, hot_write, write
+from app.database import door_of, hot_read, hot_write, is_sqlite, write
 from app.delivery import stats
 from app.door import Door, Statement
 from app.faults import fault
@@ -149,6 +149,55 @@ def new_row(
         "created_at": now,
         "finished_at": None if reason is None else now,
     }
+
+
+_LAST_ID = {table: Statement(f"SELECT max(id) FROM {table}") for table in ("event", "delivery")}  # noqa: S608
+_NEXT_IDS = Statement("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
+
+
+def row_ids(door: Door, table: str, count: int) -> Sequence[int]:
+    """Take a block of ids of `event` or `delivery`, so that events and their deliveries go in with plain inserts."""
+    if not is_sqlite():
+        return [row[0] for row in door.rows(_NEXT_IDS, table=table, count=count)]
+    first = (door.rows(_LAST_ID[table])[0][0] or 0) + 1  # we are the only writer
+    return range(first, first + count)
+
+
+# --- the past, for demo data and benchmarks
+
+
+def past_row(
+    row_id: int, row: dict[str, Any], ending: Ending | None, attempts: int, free: int, at: int
+) -> dict[str, Any]:
+    """Return a row of `new_row` as `attempts` tries left it, `free` of them outside the budget, the last one at `at`.
+
+    `ending` None: nothing was tried. Rows of one `enqueue` must all be made here: they have more columns.
+    """
+    past = {
+        **row,
+        "id": row_id,
+        "attempt_count": attempts,
+        "interruptions": free,
+        "last_status": None,
+        "last_error": None,
+    }
+    if ending is None:
+        return {**past, "detail": None}
+    past["by_hand"] = False
+    past["state"] = ending.state.value
+    past["reason"] = None if ending.reason is None else ending.reason.value
+    past["next_attempt_at"] = ending.next_attempt_at
+    past["last_status"] = ending.last_status
+    past["last_error"] = None if ending.last_error is None else ending.last_error.value
+    past["finished_at"] = at if ending.next_attempt_at is None else None
+    past["detail"] = None
+    return past
+
+
+def enter_attempts(door: Door, attempts: Sequence[dict[str, Any]], bodies: Sequence[SentBodyRow]) -> None:
+    """Insert the attempts that past rows had, and what was sent, in the caller's transaction."""
+    door.insert("sent_body", [body._asdict() for body in bodies])
+    door.insert("attempt", attempts)
 
 
 # --- claiming

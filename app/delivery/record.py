@@ -51,8 +51,17 @@ class Judged(NamedTuple):
 
 def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
     """Record a batch; return the webhooks that were switched for it and those whose lane is shut now."""
-    decided = [(judged, _decide(judged)) for judged in batch]
-    finished = [_finished(judged, decision, now) for judged, decision in decided]
+    decided = [(judged, decision_on(judged)) for judged in batch]
+    finished = [
+        Finished(
+            judged.claim,
+            ending_of(judged, decision, now),
+            attempt_row(judged),
+            judged.body,
+            judged.settings.url_text,
+        )
+        for judged, decision in decided
+    ]
     fault("finish.before")
     with hot_write() as door:
         moved = queue.finish(door, finished, now)
@@ -66,7 +75,8 @@ def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
             notices.tell(door.session, happened, now)
         if tests := [_probed(judged) for judged, _ in ours if judged.claim.kind is DeliveryKind.TEST]:
             switched += health.judge_probes(door.session, tests, now)
-        stats.add(door, counted.counts(_tries(ours)))
+        tries = [told for judged, _ in ours if (told := try_of(judged)) is not None]
+        stats.add(door, counted.counts(tries))
     fault("finish.committed")
     for judged, decision in decided:
         if judged.result.outcome is not Outcome.SUCCEEDED:
@@ -74,7 +84,8 @@ def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
     return switched, shut
 
 
-def _decide(judged: Judged) -> Decision:
+def decision_on(judged: Judged) -> Decision:
+    """Return what follows from an attempt."""
     claim = judged.claim
     return decide(
         judged.result,
@@ -86,13 +97,14 @@ def _decide(judged: Judged) -> Decision:
     )
 
 
-def _finished(judged: Judged, decision: Decision, now: int) -> Finished:
+def ending_of(judged: Judged, decision: Decision, now: int) -> Ending:
+    """Return how the delivery moves on."""
     due_at: int | None = None
     if decision.state is DeliveryState.PENDING:
         # An ordered webhook waits as a whole: the delivery keeps its old due time and so its place in line.
         due_at = judged.claim.due_at if judged.settings.ordered else now + (decision.wait_ms or 0)
     result = judged.result
-    ending = Ending(
+    return Ending(
         state=decision.state,
         next_attempt_at=due_at,
         reason=Reason.SHAPE_FAILED if result.error is ErrorClass.SHAPE_FAILED else decision.reason,
@@ -100,10 +112,10 @@ def _finished(judged: Judged, decision: Decision, now: int) -> Finished:
         last_error=result.error if result.outcome is not Outcome.SUCCEEDED else None,
         is_free=result.free,
     )
-    return Finished(judged.claim, ending, _attempt(judged), judged.body, judged.settings.url_text)
 
 
-def _attempt(judged: Judged) -> dict[str, Any]:
+def attempt_row(judged: Judged) -> dict[str, Any]:
+    """Return the attempt's row."""
     result, request = judged.result, judged.request
     sent = build.shown_headers(request, judged.settings) if request else b""
     return {
@@ -144,48 +156,47 @@ def _probed(judged: Judged) -> Probed:
 
 
 def _seen(decided: Sequence[tuple[Judged, Decision]], now: int) -> dict[int, list[Seen]]:
-    """What the lanes hear of: tests and replays tell nothing about a webhook's health."""
     seen: defaultdict[int, list[Seen]] = defaultdict(list)
     for judged, decision in decided:
-        result, claim = judged.result, judged.claim
-        if claim.kind is not DeliveryKind.NORMAL or result.free:
-            continue
-        shut_until = now + decision.lane_wait_ms if decision.lane_wait_ms else 0
-        if judged.settings.ordered and decision.state is DeliveryState.PENDING:
-            shut_until = max(shut_until, now + (decision.wait_ms or 0))
-        seen[claim.webhook_id].append(
-            Seen(
-                succeeded=result.outcome is Outcome.SUCCEEDED,
-                is_first_try=claim.tries == 1,
-                trips_breaker=result.error in _TROUBLE or (result.status or 0) >= 500,
-                error=result.error,
-                shut_until=shut_until,
-                by_hand=claim.by_hand,
-            )
-        )
+        told = seen_of(judged, decision, now)
+        if told is not None:
+            seen[judged.claim.webhook_id].append(told)
     return seen
 
 
-def _tries(decided: Sequence[tuple[Judged, Decision]]) -> list[Try]:
-    """What is counted: no tests, no replays, nothing whose cause lies on our side."""
-    tries = []
-    for judged, _ in decided:
-        claim, result = judged.claim, judged.result
-        if claim.kind is not DeliveryKind.NORMAL or result.free:
-            continue
-        took = round(result.timings.total_ms)
-        tries.append(
-            Try(
-                claim.webhook_id,
-                claim.created_at,
-                claim.event_type,
-                claim.tries,
-                str(result.status or result.error),
-                took if result.status or result.error in _WAITED_FOR else None,
-                result.started_at + took if result.outcome is Outcome.SUCCEEDED else None,
-            )
-        )
-    return tries
+def seen_of(judged: Judged, decision: Decision, now: int) -> Seen | None:
+    """Return what the lane hears of an attempt; None for tests and replays, which tell nothing about its health."""
+    result, claim = judged.result, judged.claim
+    if claim.kind is not DeliveryKind.NORMAL or result.free:
+        return None
+    shut_until = now + decision.lane_wait_ms if decision.lane_wait_ms else 0
+    if judged.settings.ordered and decision.state is DeliveryState.PENDING:
+        shut_until = max(shut_until, now + (decision.wait_ms or 0))
+    return Seen(
+        succeeded=result.outcome is Outcome.SUCCEEDED,
+        is_first_try=claim.tries == 1,
+        trips_breaker=result.error in _TROUBLE or (result.status or 0) >= 500,
+        error=result.error,
+        shut_until=shut_until,
+        by_hand=claim.by_hand,
+    )
+
+
+def try_of(judged: Judged) -> Try | None:
+    """Return what is counted of an attempt; None for tests, replays and what has its cause on our side."""
+    claim, result = judged.claim, judged.result
+    if claim.kind is not DeliveryKind.NORMAL or result.free:
+        return None
+    took = round(result.timings.total_ms)
+    return Try(
+        claim.webhook_id,
+        claim.created_at,
+        claim.event_type,
+        claim.tries,
+        str(result.status or result.error),
+        took if result.status or result.error in _WAITED_FOR else None,
+        result.started_at + took if result.outcome is Outcome.SUCCEEDED else None,
+    )
 
 
 def _log(judged: Judged, decision: Decision) -> None:

@@ -305,8 +305,6 @@ SELECT id, public_id, organization_id, producer_id, type, digest, created_at FRO
 WHERE organization_id = :organization AND producer_id IN :ids[]
 """)
 _VERSION = Statement("SELECT routing_version FROM organization WHERE id = :organization")
-_LAST_ID = Statement("SELECT max(id) FROM event")
-_NEXT_IDS = Statement("SELECT nextval(pg_get_serial_sequence('event', 'id')) FROM generate_series(1, :count)")
 
 
 class _Known(NamedTuple):
@@ -365,7 +363,7 @@ def _insert(door: Door, events: Sequence[Prepared], fresh: list[int], answers: l
     tables: dict[int, RoutingTable] = {}
     rows: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    for event_id, index in zip(_event_ids(door, len(fresh)), fresh, strict=True):
+    for event_id, index in zip(queue.row_ids(door, "event", len(fresh)), fresh, strict=True):
         item, diff = events[index], None
         table = tables.get(item.organization_id)
         if table is None:
@@ -376,7 +374,7 @@ def _insert(door: Door, events: Sequence[Prepared], fresh: list[int], answers: l
         if item.diff_into is not None:
             item, diff = resources.with_diff(door.session, item, now)
         public_id = ids.new_id("evt")
-        rows.append(_event_row(item, event_id, public_id, diff, now))
+        rows.append(event_row(item, event_id, public_id, diff, now))
         queued = _fan_out(item, event_id, table, deliveries, now)
         answers[index] = Stored(public_id, item.type, now, False, queued)
     door.insert("event", rows)
@@ -391,15 +389,8 @@ def _table(door: Door, organization_id: int) -> RoutingTable:
     return kept if kept is not None and kept.version == version else table_of(door.session, organization_id)
 
 
-def _event_ids(door: Door, count: int) -> Sequence[int]:
-    """Take a block of ids, so that events and their deliveries go in with two plain inserts."""
-    if not is_sqlite():
-        return [row[0] for row in door.rows(_NEXT_IDS, count=count)]
-    first = (door.rows(_LAST_ID)[0][0] or 0) + 1  # we are the only writer
-    return range(first, first + count)
-
-
-def _event_row(item: Prepared, event_id: int, public_id: str, diff: bytes | None, now: int) -> dict[str, Any]:
+def event_row(item: Prepared, event_id: int, public_id: str, diff: bytes | None, now: int) -> dict[str, Any]:
+    """Return the row of an event received at `now`."""
     return {
         "id": event_id,
         "public_id": public_id,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, select, true, tuple_, union_all
 
 from app.core import cursors
 from app.core.access import Permission
@@ -237,23 +237,58 @@ def placed(query: Select[*tuple[Any, ...]], asked: LogQuery, floor: tuple[int, i
     if asked.cursor:
         query = query.where(_beyond(asked.cursor, newer=asked.goes_up))
     if asked.top:
-        query = query.where(~_beyond(asked.top, newer=True))
+        query = query.where(_beyond(asked.top, newer=False, itself=True))
     if floor is not None:
-        at, row_id = floor
-        query = query.where(or_(_beyond_place(at, row_id, newer=not asked.goes_up), Delivery.id == row_id))
+        query = query.where(_beyond_place(*floor, newer=not asked.goes_up, itself=True))
     keys = (Delivery.created_at, Delivery.id)
     return query.order_by(*[key.asc() if asked.goes_up else key.desc() for key in keys])
 
 
 def floor_of(session: Session, actor: Actor, asked: LogQuery) -> tuple[int, int] | None:
-    """Where to stop looking for a filter without an index; None: the whole log may be walked."""
-    has_index = not (asked.event_type or asked.response or asked.error or asked.kind or asked.unit or asked.slow)
-    has_index = has_index and asked.attempts is None and asked.test != "only" and not is_walked(asked.q)
-    if has_index or asked.newer:
+    """Where to stop looking for what no index finds; None: what is asked for is found without a long walk."""
+    if asked.newer or not _is_walk(actor, asked):
         return None
-    query = select(Delivery.created_at, Delivery.id).where(Delivery.organization_id == actor.organization_id)
+    query = select(Delivery.created_at, Delivery.id).where(*_along(actor, asked), _in_period(asked))
     row = session.execute(placed(query, replace(asked, top=None), None).offset(WALKED).limit(1)).first()
     return (row.created_at, row.id) if row else None
+
+
+def _is_walk(actor: Actor, asked: LogQuery) -> bool:
+    if asked.event or (asked.q and not is_walked(asked.q)):
+        return False
+    filters = (asked.state, asked.event_type, asked.response, asked.error, asked.kind, asked.unit, asked.slow, asked.q)
+    is_narrowed = any(filters) or asked.attempts is not None or asked.test == "only" or len(asked.webhook) > 1
+    return is_narrowed or not actor.view.sees_everything
+
+
+def _along(actor: Actor, asked: LogQuery) -> list[Any]:
+    """What the index holds that is walked along: all that is undelivered, or one webhook's log, or the whole log.
+
+    A webhook's log is its organization's, so that alone is asked for; several webhooks are picked out on the way,
+    written (`+ 0`) so that no other index is taken for them.
+    """
+    ids = select(Webhook.id).where(
+        Webhook.public_id.in_(asked.webhook), Webhook.organization_id == actor.organization_id
+    )
+    if _is_of_one(asked):
+        return [Delivery.webhook_id == ids.scalar_subquery()]
+    is_named = asked.event or (asked.q or "").startswith("evt_")  # few rows, found by their event and sorted
+    organization: Any = Delivery.organization_id + 0 if is_named else Delivery.organization_id
+    found: list[Any] = [organization == actor.organization_id]
+    if _is_undelivered(asked):
+        found.append(queue.UNDELIVERED)
+    if asked.webhook:
+        found.append((Delivery.webhook_id + 0).in_(ids))
+    return found
+
+
+def _is_undelivered(asked: LogQuery) -> bool:
+    return bool(asked.state) and _UNDELIVERED.issuperset(asked.state)
+
+
+def _is_of_one(asked: LogQuery) -> bool:
+    """Whether one webhook's own log is walked along."""
+    return len(asked.webhook) == 1 and not _is_undelivered(asked)
 
 
 def is_walked(text: str | None) -> bool:
@@ -268,12 +303,27 @@ def _count_newer(session: Session, actor: Actor, asked: LogQuery) -> int:
     return session.scalar(select(func.count()).select_from(query.limit(NEWER_COUNTED).subquery())) or 0
 
 
-def count(actor: Actor, asked: LogQuery) -> int:
-    """Return how many deliveries match, counting no further than 10,000 (then 10,001)."""
+class Counted(NamedTuple):
+    """How many match, no further than 10,000 (then 10,001), and since when, where not the whole log was looked at."""
+
+    matching: int
+    since: int | None
+
+
+def counted(actor: Actor, asked: LogQuery) -> Counted:
+    """Count what matches, looking no further than a page of it does."""
     actor.require(Permission.LOG, Permission.WEBHOOKS)
-    query = matching(actor, asked).with_only_columns(Delivery.id).limit(COUNTED + 1)
+    asked = replace(asked, cursor=None, newer=False, top=None, oldest_first=False)
     with read() as session:
-        return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+        floor = floor_of(session, actor, asked)
+        query = placed(matching(actor, asked).with_only_columns(Delivery.id), asked, floor).limit(COUNTED + 1)
+        found = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    return Counted(found, floor[0] if floor else None)
+
+
+def count(actor: Actor, asked: LogQuery) -> int:
+    """Return how many deliveries match, as `counted` does."""
+    return counted(actor, asked).matching
 
 
 def matching(actor: Actor, asked: LogQuery) -> Select[*tuple[Any, ...]]:
@@ -285,17 +335,15 @@ def matching(actor: Actor, asked: LogQuery) -> Select[*tuple[Any, ...]]:
         .join(Event, Event.id == Delivery.event_id)
         .join(Webhook, Webhook.id == Delivery.webhook_id)
         .join(Lane, Lane.webhook_id == Webhook.id)
-        .where(Delivery.organization_id == actor.organization_id, *_filters(asked))
+        .where(*_along(actor, asked), *_filters(actor, asked))
     )
     return query if actor.view.sees_everything else query.where(visible(actor))
 
 
-def _filters(asked: LogQuery) -> list[Any]:
-    found: list[Any] = [_in_period(asked), *_of_what(asked)]
+def _filters(actor: Actor, asked: LogQuery) -> list[Any]:
+    found: list[Any] = [_in_period(asked), *_of_what(actor, asked)]
     if asked.state:
         found.append(or_(*[_in_state(state) for state in asked.state]))
-        if _UNDELIVERED.issuperset(asked.state):
-            found.append(queue.UNDELIVERED)
     elif not asked.skipped:
         found.append(Delivery.state != S.SKIPPED)
     if asked.response:
@@ -324,13 +372,11 @@ def _in_period(asked: LogQuery) -> ColumnElement[bool]:
     return and_(true(), *limits)
 
 
-def _of_what(asked: LogQuery) -> list[ColumnElement[bool]]:
-    """Narrow by webhook, event, its type and kind, and its business unit."""
+def _of_what(actor: Actor, asked: LogQuery) -> list[ColumnElement[bool]]:
+    """Narrow by event, its type and kind, and its business unit."""
     found: list[ColumnElement[bool]] = []
-    if asked.webhook:
-        found.append(Delivery.webhook_id.in_(select(Webhook.id).where(Webhook.public_id.in_(asked.webhook))))
     if asked.event:
-        found.append(Delivery.event_id.in_(select(Event.id).where(Event.public_id == asked.event)))
+        found.append(Delivery.event_id == select(Event.id).where(Event.public_id == asked.event).scalar_subquery())
     if asked.delivery:
         found.append(Delivery.public_id.in_(asked.delivery))
     if asked.replay:
@@ -340,10 +386,10 @@ def _of_what(asked: LogQuery) -> list[ColumnElement[bool]]:
         found.append(Delivery.event_type.in_(asked.event_type))
     if asked.kind:
         names = select(EventType.name).where(EventType.kind.in_(asked.kind))
-        found.append(Delivery.event_type.in_(names.where(EventType.organization_id == Delivery.organization_id)))
+        found.append(Delivery.event_type.in_(names.where(EventType.organization_id == actor.organization_id)))
     if asked.unit:
         units = select(BusinessUnit.id).where(BusinessUnit.external_id.in_(asked.unit))
-        found.append(Event.business_unit_id.in_(units.where(BusinessUnit.organization_id == Event.organization_id)))
+        found.append(Event.business_unit_id.in_(units.where(BusinessUnit.organization_id == actor.organization_id)))
     return found
 
 
@@ -374,7 +420,7 @@ def _response(wanted: str) -> ColumnElement[bool]:
 def searched(text: str) -> ColumnElement[bool]:
     """Full ids, the beginning of a type, a part of the URL, an error class."""
     if text.startswith("evt_"):
-        return Delivery.event_id.in_(select(Event.id).where(Event.public_id == text))
+        return Delivery.event_id == select(Event.id).where(Event.public_id == text).scalar_subquery()
     if text.startswith("dlv_"):
         return Delivery.public_id == text
     found = [Delivery.event_type.startswith(text, autoescape=True), Delivery.url.contains(text, autoescape=True)]
@@ -383,18 +429,20 @@ def searched(text: str) -> ColumnElement[bool]:
     return or_(*found)
 
 
-def _beyond(cursor: str, *, newer: bool) -> ColumnElement[bool]:
+def _beyond(cursor: str, *, newer: bool, itself: bool = False) -> ColumnElement[bool]:
     try:
         at, row_id = cursors.decode(cursor)
     except ValueError:
         raise Invalid([Problem("cursor", "This cursor isn't one of ours. Begin at the first page.")]) from None
-    return _beyond_place(at, row_id, newer=newer)
+    return _beyond_place(at, row_id, newer=newer, itself=itself)
 
 
-def _beyond_place(at: int, row_id: int, *, newer: bool) -> ColumnElement[bool]:
+def _beyond_place(at: int, row_id: int, *, newer: bool, itself: bool = False) -> ColumnElement[bool]:
+    """What lies behind a place, and with `itself` the place too. In a form that both databases find by an index."""
+    place, limit = tuple_(Delivery.created_at, Delivery.id), tuple_(literal(at), literal(row_id))
     if newer:
-        return or_(Delivery.created_at > at, and_(Delivery.created_at == at, Delivery.id > row_id))
-    return or_(Delivery.created_at < at, and_(Delivery.created_at == at, Delivery.id < row_id))
+        return place >= limit if itself else place > limit
+    return place <= limit if itself else place < limit
 
 
 def row_of(row: Row[Any]) -> DeliveryRow:

@@ -188,9 +188,10 @@ def counts() -> BaseResponse:
     filters = log_filters.read(request.args, voice())
     if not is_fragment():
         return redirect(filters.url())
-    found = log.count(actor(), filters.asked)
+    found, since = log.counted(actor(), filters.asked)
     figure = number(log.COUNTED) + "+" if found > log.COUNTED else number(found)
-    return make_response(render_template("deliveries/_counts.html", filters=filters, figure=figure))
+    looked = f" since {voice().plain(since)}" if since is not None else ""
+    return make_response(render_template("deliveries/_counts.html", filters=filters, figure=figure, looked=looked))
 
 
 @bp.get("/log.<any(csv, ndjson):kind>")

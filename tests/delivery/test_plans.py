@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text, update
 
+from app.core import cursors
 from app.core.periods import Period
 from app.core.stats import HOUR_MS
 from app.database import read, write
@@ -167,3 +168,61 @@ def test_what_a_failing_webhook_owes_is_found_by_an_index(filled, owner, clock):
         assert standings.next_due(owner, failing) == clock.now
 
     assert not any(re.search(r"Seq Scan on delivery\b|SCAN delivery\b(?! USING)", plan) for plan in found), found
+
+
+WALKED = [
+    LogQuery(state=("delivered",)),
+    LogQuery(state=("canceled",)),
+    LogQuery(response=("5xx",)),
+    LogQuery(error=("timeout",)),
+    LogQuery(event_type=("job.deleted",)),
+    LogQuery(kind=("Job Events",)),
+    LogQuery(unit=("north",)),
+    LogQuery(attempts=2),
+    LogQuery(slow=True),
+    LogQuery(test="only"),
+    LogQuery(q="nowhere"),
+]
+
+
+@pytest.mark.parametrize("asked", WALKED, ids=lambda asked: str(asked).split("(", 1)[1][:60])
+def test_a_filter_without_an_index_walks_the_log_no_further_than_agreed(asked, filled, owner, monkeypatch):
+    monkeypatch.setattr(log, "WALKED", 1_000)
+    with plans.plans() as found:
+        page = log.page(owner, asked)
+        counted = log.counted(owner, asked)
+
+    assert page.looked_to is None or page.looked_to == counted.since
+    assert counted.since is not None
+    assert counted.matching <= 1_001
+    assert not any(re.search(r"Seq Scan on delivery\b|SCAN delivery\b(?! USING)", plan) for plan in found), found
+    assert not any(re.search(r"TEMP B-TREE FOR ORDER BY", plan) for plan in found), found
+
+
+def test_a_page_far_back_is_found_by_the_index_and_not_by_walking_there(filled, owner, clock):
+    deep = cursors.encode(clock.now - 15_000_000, 1)
+    with plans.plans() as found:
+        assert len(log.page(owner, LogQuery(cursor=deep)).rows) == 50
+
+    (plan,) = [plan for plan in found if "ix_delivery_organization_id_created_at_id" in plan]
+    assert re.search(r"created_at,id\)<|organization_id=\? AND \(?created_at|Index Cond: .*created_at", plan), plan
+
+
+@pytest.mark.parametrize("more", [{}, {"event_type": ("job.deleted",)}, {"state": ("delivered",)}])
+def test_one_webhooks_log_is_walked_by_its_own_index(more, filled, owner, monkeypatch):
+    monkeypatch.setattr(log, "WALKED", 1_000)
+    with plans.plans() as found:
+        log.page(owner, LogQuery(webhook=(filled.id,), **more))
+
+    walks = [plan for plan in found if "delivery" in plan]
+    assert all("ix_delivery_webhook_id_created_at_id" in plan for plan in walks), found
+    assert not any("TEMP B-TREE FOR ORDER BY" in plan for plan in walks), found
+
+
+def test_an_events_deliveries_are_found_by_the_event(filled, publish, owner):
+    event = publish().id
+    with plans.plans() as found:
+        assert len(log.page(owner, LogQuery(event=event)).rows) == 1
+        assert len(log.page(owner, LogQuery(q=event)).rows) == 1
+
+    assert not any(re.search(r"delivery_organization_id_created_at_id", plan) for plan in found), found
