@@ -79,14 +79,15 @@ def _filled(settings: Settings, organization: str | None, events: int, seed: int
         app = create_app(settings)
         schema.migrate(settings)
         with app.app_context():
-            organizations.check_canary()
-            scene.refuse_used(organization)
-            with click.progressbar(length=events, label="Making up a month") as bar:
-                made = fill(organization or ORGANIZATION, events, seed, bar.update)
-            db.session.remove()
-            for engine in db.engines.values():
-                engine.dispose()
-    return made
+            try:
+                organizations.check_canary()
+                scene.refuse_used(organization)
+                with click.progressbar(length=events, label="Making up a month") as bar:
+                    return fill(organization or ORGANIZATION, events, seed, bar.update)
+            finally:
+                db.session.remove()
+                for engine in db.engines.values():
+                    engine.dispose()
 
 
 def _traffic(made: Scene, seed: int, written: Written) -> Callable[[Any], Callable[[], None]]:
