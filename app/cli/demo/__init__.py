@@ -52,6 +52,7 @@ def demo(
     made, written = _filled(settings, organization, events, seed)
     click.echo(f"{written.events:,} events and {written.deliveries:,} deliveries for {len(made.webhooks)} webhooks.")
     click.echo(f"Sign in as {made.email} with the password {made.password}")
+    click.echo("The other members sign in with the same password.")
     if no_live:
         click.echo(f"To look at it: POSTROOM_DATA_DIR={settings.data_dir} postroom serve")
         return

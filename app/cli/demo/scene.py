@@ -135,7 +135,8 @@ def _more_people(scene: Scene) -> None:
     units = {unit.external_id: unit.public_id for unit in business_units.list_all(scene.actor)}
     for name, role, belongs_to in cast.PEOPLE[1:]:
         email = f"{_local(name)}@{scene.email.partition('@')[2]}"
-        members.add(scene.actor, email, name=name, role=role, units=[units[unit] for unit in belongs_to])
+        belongs = [units[unit] for unit in belongs_to]
+        members.add(scene.actor, email, name=name, role=role, units=belongs, password=scene.password)
 
 
 def _local(name: str) -> str:
