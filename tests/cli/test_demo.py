@@ -21,8 +21,8 @@ from app.models import Attempt, AuditEntry, Delivery, Event, Organization, SentB
 from app.services import deliveries, webhooks
 from app.services.log import LogQuery, page
 from app.services.organizations import system_of
-from tests.conftest import forget_everything
 from tests.support import rows
+from tests.support.application import forget_everything
 
 EVENTS = 250
 ENOUGH = 1_200  # for every story to come about
