@@ -66,14 +66,16 @@ def page(actor: Actor, asked: ListQuery) -> WebhookPage:
     actor.require(Permission.WEBHOOKS)
     with read() as session:
         mine = for_org(session, actor, Webhook).query()
-        total = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
         found = _matching(actor, asked)
-        matching = (
-            session.scalar(select(func.count()).select_from(found.subquery())) or 0 if asked.is_filtered else total
-        )
         query = mine.where(Webhook.id.in_(found)).join(Lane, Lane.webhook_id == Webhook.id)
         rows = session.scalars(_on_page(query, asked.page).options(*everything()))
         views = tuple(view_of(webhook) for webhook in rows)
+        if not asked.is_filtered and asked.page == 1 and len(views) < LISTED:
+            return WebhookPage(views, len(views), len(views), 1)  # all there are
+        total = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+        matching = (
+            session.scalar(select(func.count()).select_from(found.subquery())) or 0 if asked.is_filtered else total
+        )
     return WebhookPage(views, matching, total, max(1, -(-matching // LISTED)))
 
 

@@ -211,7 +211,6 @@ UNREADABLE_FILTERS = [
     "limit=251",
     "limit=99999999999999999999",
     "cursor=AAAA",
-    "kind=normal",
 ]
 
 

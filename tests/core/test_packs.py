@@ -24,6 +24,8 @@ NAMES = {
     " integration_deleted_data_model integration_installed integration_import_done"
     " integration_cannot_refresh_oauth_token integration_oauth_token_fixed",
     "reporting": "transaction.create transaction.update transaction.send transaction.review transaction.expired",
+    "postroom": "postroom.webhook_failing postroom.webhook_warning postroom.webhook_turned_off"
+    " postroom.webhook_recovered",
 }
 PAYLOADS = {
     "webhook_test": ["test"],

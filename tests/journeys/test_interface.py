@@ -146,6 +146,7 @@ def test_a_webhook_is_made_and_a_delivery_replayed_by_keyboard_alone(
     page.keyboard.press("j")
     page.keyboard.press("e")
     page.locator(".detail").wait_for()
+    page.wait_for_load_state()  # keys are heard from then on
     page.keyboard.press("Enter")
     page.wait_for_url("**/deliveries/dlv_*")
     before = page.url

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.periods import Period
 from app.core.stats import HOUR_MS, Try, counts
-from app.database import write
+from app.database import hot_write
 from app.delivery import stats as counted
 from app.errors import NotFound, Refused
 from app.services import stats, webhooks
@@ -19,9 +19,9 @@ DAY_MS = 24 * HOUR_MS
 def add(view, *tries, ago=0, clock):
     """Count tries: (event type, number, answer, duration, delivered)."""
     came_at = clock.now - ago
-    with write() as session:
+    with hot_write() as door:
         counted.add(
-            session.connection(),
+            door,
             counts(
                 Try(view.row_id, came_at, kind, number, answer, ms, came_at + ms if delivered else None)
                 for kind, number, answer, ms, delivered in tries

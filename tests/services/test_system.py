@@ -133,6 +133,7 @@ class TestReadiness:
         assert "The database's schema is not there" in problem
 
     def test_a_database_that_cannot_be_written_is_told(self, worker, database):
+        db.engine.dispose()  # so that there is one connection, which is used again
         with write() as session:
             if database.database_url:
                 session.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))

@@ -29,7 +29,8 @@ PAGES = (
 )
 MOST_STATEMENTS = 12
 # A webhook's own pages load its parts a statement each, and the form builds the preview from what is there to choose.
-FORM = {"new": 13, "edit": 25, "why": 18, "signature": 14, "changes": 12}
+# The list asks for what can be chosen, what waits, what was missed, and the last day twice: by hour, and by duration.
+FORM = {"webhooks": 14, "new": 14, "edit": 25, "why": 18, "signature": 14, "changes": 12}
 
 
 @pytest.fixture
