@@ -1,4 +1,4 @@
-/* Poll clock, countdowns, dialogs, copying, boxes, keys. Every page works without it. */
+/* Poll clock, countdowns, dialogs, copying, boxes, keys. No page needs it. */
 const doc = document, root = doc.documentElement, id = name => doc.getElementById(name);
 const $ = (selector, from = doc) => from.querySelector(selector);
 const $$ = (selector, from = doc) => [...from.querySelectorAll(selector)];
@@ -231,7 +231,7 @@ const mine = $("[data-prefer=zone] [hidden]");
 if (mine && home !== "UTC") Object.assign(mine, { value: home, title: home, textContent: home.split("/").pop().replaceAll("_", " "), hidden: false });
 if (zone !== home && !/\bzone=/.test(doc.cookie)) listen("DOMContentLoaded", () => useZone(home));
 $$(".toast").forEach(fade);
-$("[data-focus]")?.focus();
+onload = () => $("[data-focus],tr:target .title")?.focus();
 showPause();
 refresh();
 setInterval(tick, 1e3);

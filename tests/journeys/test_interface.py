@@ -134,6 +134,7 @@ def test_a_webhook_is_made_and_a_delivery_replayed_by_keyboard_alone(
     page.goto(server.address + "/webhooks")
     page.keyboard.press("n")
     page.wait_for_url("**/webhooks/new")
+    page.locator("[name=name]:focus").wait_for()
     page.keyboard.type("By keyboard")
     page.keyboard.press("Tab")
     page.keyboard.type(receiver.url)
@@ -146,7 +147,7 @@ def test_a_webhook_is_made_and_a_delivery_replayed_by_keyboard_alone(
     page.keyboard.press("j")
     page.keyboard.press("e")
     page.locator(".detail").wait_for()
-    page.wait_for_load_state()  # keys are heard from then on
+    page.wait_for_function("() => document.activeElement.matches('tr .title, tr .title *, .detail *')")
     page.keyboard.press("Enter")
     page.wait_for_url("**/deliveries/dlv_*")
     before = page.url
@@ -169,6 +170,7 @@ def test_a_webhook_is_made_and_a_delivery_replayed_by_keyboard_alone(
     page.keyboard.press("?")
     page.locator("#dialog[open] .keys").wait_for()
     page.keyboard.press("Escape")
+    page.evaluate("() => new Promise(requestAnimationFrame)")  # by then the dialog has given the focus back
     page.keyboard.press("/")
     page.keyboard.type("j")  # in a field it is a letter
     assert page.input_value("#search") == "j"
@@ -189,7 +191,8 @@ def test_polls_are_304_until_something_changes_which_then_changes_in_place(
     page.locator(f"#o-{shown}").focus()
 
     polls.clear()
-    page.wait_for_timeout(5_500)
+    for _ in range(2):
+        page.wait_for_event("response", lambda answer: "/log/rows" in answer.url)
     assert set(polls) == {200, 304} or set(polls) == {304}
     assert polls.count(200) <= 1
 
