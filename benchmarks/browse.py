@@ -16,7 +16,7 @@ class Answer:
     """What came back, and after how many milliseconds."""
 
     status: int
-    headers: dict[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
     took_ms: float
 
@@ -56,4 +56,4 @@ class Browser:
         for cookie in response.headers.get_all("Set-Cookie") or ():
             name, _, rest = cookie.partition("=")
             self.cookies[name] = rest.partition(";")[0]
-        return Answer(response.status, dict(response.headers.items()), told, took)
+        return Answer(response.status, response.headers, told, took)

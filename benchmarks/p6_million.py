@@ -1,4 +1,4 @@
-"""P6: pages over 1,000,000 deliveries: time in the server, at the 95th percentile, and the drain rate.
+"""P6: pages over 1,000,000 deliveries: time in the server, at the 95th percentile.
 
 Reference: the same with 10,000. The pages are asked for one after another, by one signed-in browser on loopback.
 """
@@ -145,7 +145,6 @@ def pages(browser: Browser, scene: Scene) -> Iterator[Page]:
     yield Page("lists", "events", "/events")
     yield Page("lists", "events of a type", "/events?type=contractSigned")
     yield Page("lists", "catalogue", "/catalogue")
-    yield Page("lists", "system", "/system")
     yield Page("304", "log, unchanged", "/log/rows")
     yield Page("304", "webhooks, unchanged", "/webhooks/list")
 
