@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Select, func, literal, select, union_all
 
 from app.core.access import Permission
-from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
-from app.database import read
+from app.core.states import DeliveryKind, ErrorClass
+from app.database import door_of, read
 from app.delivery import queue
+from app.door import Statement
 from app.models import Delivery
 from app.services.missed import offers
 
@@ -45,7 +46,7 @@ def of(actor: Actor, views: Sequence[WebhookView]) -> dict[str, Standing]:
     actor.require(Permission.WEBHOOKS)
     with read() as session:
         waiting_ones = waiting(session, [view.row_id for view in views])
-        unheard = missed(session, [(view.row_id, view.switched_at) for view in views if not view.enabled])
+        unheard = missed(session, [view.row_id for view in views if not view.enabled])
         offered = _counted(session, _offers(session, actor, views))
     counts = (waiting_ones, unheard, offered)
     return {view.id: Standing(*(count.get(view.row_id, 0) for count in counts)) for view in views}
@@ -102,28 +103,27 @@ def causes(actor: Actor, view: WebhookView) -> tuple[Cause, ...]:
     return tuple(sorted(found, key=lambda cause: -cause.count))
 
 
-def waiting(session: Session, row_ids: Sequence[int]) -> dict[int, int]:
-    """Return how much waits for each of these webhooks, by the number of its row: one query for 100 of them."""
-    return _counted(session, ((row_id, _waiting(row_id)) for row_id in row_ids))
-
-
-def _waiting(row_id: int) -> Select[int]:
-    query = select(Delivery.id).where(Delivery.webhook_id == row_id, queue.PENDING)
-    return query.order_by(Delivery.next_attempt_at)  # the order of the index, or SQLite goes through its whole log
-
-
-def missed(session: Session, off: Sequence[tuple[int, int | None]]) -> dict[int, int]:
-    """Return what webhooks that are off did not hear of, by the number of the row. Given: that, and since when."""
-    return _counted(session, ((row_id, _missed(row_id, since)) for row_id, since in off if since is not None))
-
-
-def _missed(row_id: int, since: int) -> Select[int]:
-    return select(Delivery.id).where(
-        Delivery.webhook_id == row_id,
-        Delivery.created_at >= since,
-        Delivery.state == DeliveryState.SKIPPED,
-        Delivery.reason == Reason.WEBHOOK_OFF,
+_COUNTED = """SELECT webhook.id, (SELECT count(*) FROM (
+    SELECT delivery.id FROM delivery WHERE delivery.webhook_id = webhook.id AND {} LIMIT :most) AS counted)
+FROM webhook WHERE webhook.id IN :webhooks[]"""
+_WAITING = Statement(  # in the order of the index, or SQLite goes through its whole log
+    _COUNTED.format("delivery.state = 'pending' ORDER BY delivery.next_attempt_at")
+)
+_MISSED = Statement(
+    _COUNTED.format(
+        "delivery.created_at >= webhook.switched_at AND delivery.state = 'skipped' AND delivery.reason = 'webhook_off'"
     )
+)
+
+
+def waiting(session: Session, row_ids: Sequence[int]) -> dict[int, int]:
+    """Return how much waits for each of these webhooks, by the number of its row, in one query."""
+    return dict(door_of(session).rows(_WAITING, webhooks=list(row_ids), most=COUNTED))
+
+
+def missed(session: Session, row_ids: Sequence[int]) -> dict[int, int]:
+    """Return what webhooks that are off did not hear of since they were switched, by the number of the row."""
+    return dict(door_of(session).rows(_MISSED, webhooks=list(row_ids), most=COUNTED)) if row_ids else {}
 
 
 def _counted(session: Session, asked: Iterable[tuple[int, Select[int]]]) -> dict[int, int]:

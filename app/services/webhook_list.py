@@ -135,7 +135,7 @@ def _stamp(query: Select[Any]) -> Stamp:
     with read() as session:
         rows = session.execute(query).all()
         waiting = standing.waiting(session, [row.id for row in rows])
-        missed = standing.missed(session, [(row.id, row.switched_at) for row in rows if not row.enabled])
+        missed = standing.missed(session, [row.id for row in rows if not row.enabled])
     return Stamp(tuple(tuple(row) for row in rows), waiting, missed)
 
 
