@@ -14,7 +14,7 @@ from benchmarks.server import bare, postroom, publish_to
 
 CLIENTS = 32
 REQUESTS = 10_000
-THREADS: int = Settings.__dataclass_fields__["threads"].default
+THREADS = Settings().threads
 
 
 def run(rounds: int) -> list[Figure]:
