@@ -125,6 +125,29 @@ def of_webhook(actor: Actor, public_id: str, period: Period, zone: tzinfo = UTC)
     return _read(period, zone, Stat.webhook_id == row_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the whole installation delivers: deliveries a minute, and how soon after the event, in milliseconds."""
+
+    per_minute: float
+    lag_p95: int | None  # None: nothing arrived
+
+
+def pace(now: int) -> Pace:
+    """Return the pace of events that came in this hour and the one before; for operators."""
+    since = rules.hour_of(now) - HOUR_MS
+    counted = (
+        select(Stat.measure, Stat.key, func.sum(Stat.count))
+        .where(Stat.webhook_id.in_(select(Webhook.id)), Stat.hour >= since, Stat.measure != Measure.ANSWER)
+        .group_by(Stat.measure, Stat.key)
+    )
+    sums = _Sums()
+    with read() as session:
+        for measure, key, count in session.execute(counted):
+            sums.add(measure, key, count)
+    return Pace(sums.delivered * 60_000 / (now - since), _percentiles(sums.lags).p95)
+
+
 def _webhooks_of(actor: Actor) -> Any:
     return select(Webhook.id).where(Webhook.organization_id == actor.organization_id).scalar_subquery()
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, render_template
 
+from app import clock
 from app.core.redaction import MASK, redacted
 from app.database import is_sqlite
 from app.delivery.installed import installed
 from app.delivery.transfer import CURL_VERSION
-from app.services import backup, doctor, growth, system
+from app.services import backup, doctor, growth, stats, system
 from app.services.doctor import Verdict
 from app.version import __version__
 from app.web import live, operator
@@ -68,6 +69,7 @@ def _fixed() -> dict[str, Any]:
         "files": files,
         "options": list(_options(installed().settings)),
         "settings": installed().settings,
+        "pace": stats.pace(clock.now()),
         "growth": growth.rate(),
         "backup": backup.last(installed().settings),
         "is_sqlite": is_sqlite(),

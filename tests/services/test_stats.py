@@ -129,3 +129,21 @@ def test_how_often_a_silent_webhook_used_to_deliver_is_counted_in_days(
     clock.advance(ms=DAY_MS + 1)
 
     assert stats.last_day(owner, [webhooks.find(owner, regular.id)])[regular.id].days == stats.RHYTHM_DAYS
+
+
+def test_the_installations_pace_is_that_of_this_hour_and_the_last(hook, clock):
+    add(hook, *[("job.created", 1, "200", 100, True)] * 30, clock=clock)
+    add(hook, *[("job.created", 2, "200", 100, True)] * 30, ago=HOUR_MS, clock=clock)
+    add(hook, *[("job.created", 1, "200", 9_000, True)] * 500, ago=3 * HOUR_MS, clock=clock)
+
+    clock.advance(seconds=1800)  # into the hour
+    found = stats.pace(clock.now)
+
+    assert found.per_minute == pytest.approx(60 / 90)
+    assert 90 <= found.lag_p95 <= 110
+
+
+def test_where_nothing_arrived_there_is_no_lag(hook, clock):
+    add(hook, ("job.created", 1, "503", 100, False), clock=clock)
+
+    assert stats.pace(clock.now) == stats.Pace(0.0, None)

@@ -17,6 +17,7 @@ from app import crypto, ids
 from app.cli.demo.line import Course, Happened, Line, Rows
 from app.cli.demo.material import subjects_of
 from app.core import diff
+from app.core import health as rules
 from app.core import stats as counted
 from app.core.routing import Routed, route
 from app.core.states import DeliveryKind
@@ -304,8 +305,18 @@ class History:
                 if line.off_reason is not None and line.off_at is not None:
                     health.turn_off(session, {line.target.webhook_id: line.off_reason}, line.off_at)
                     session.flush()
+            for lane in session.scalars(select(Lane).where(Lane.probe_at < self._end_at)):
+                _probe_later(lane, self._end_at)
             for webhook in session.scalars(select(Webhook).where(Webhook.id.in_(by_webhook))):
                 webhook.touch(webhook.updated_at)
+
+
+def _probe_later(lane: Lane, now: int) -> None:
+    """Let the probes that would have been made by `now` be over: they failed."""
+    while lane.probe_at is not None and lane.probe_at < now:
+        lane.probes += 1
+        wait = rules.probe_after(lane.probes)
+        lane.probe_at = None if wait is None else lane.probe_at + wait
 
 
 def moments(count: int, end_at: int, days: int, chance: random.Random) -> Iterator[int]:
