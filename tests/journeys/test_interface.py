@@ -6,6 +6,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -345,22 +346,29 @@ def test_axe_finds_nothing_on_the_pages_of_one_thing(server: Server, page: Any, 
 
     delivery = publish(server, key, webhook)
     event = call(server, key, f"/deliveries/{delivery}")["event"]
-    found = []
-    for path in (
-        f"/deliveries/{delivery}/attempts/1",
-        f"/webhooks/{webhook}/why?event={event}",
+    paths = (
+        *[f"/webhooks/{webhook}{part}" for part in ("", "/edit", "/signature", "/changes", f"/why?event={event}")],
         f"/webhooks/{webhook}/why?event=no.type",
+        f"/deliveries/{delivery}",
+        f"/deliveries/{delivery}/attempts/1",
+        f"/events/{event}",
+        f"/log?open={delivery}",
         "/log?q=nothing&inside=1",
         "/events?q=nothing",
-    ):
+    )
+    found = []
+    for path, (scheme, width) in product(paths, (("light", 1280), ("dark", 375))):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
         page.goto(server.address + path)
         page.locator("h1").wait_for()
         violations = Axe().run(page).response["violations"]
-        found += [(path, violation["id"], violation["nodes"][0]["html"][:120]) for violation in violations]
+        found += [(path, scheme, each["id"], each["nodes"][0]["html"][:120]) for each in violations]
         page.set_viewport_size({"width": 320, "height": 800})
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found.append((path, "wider than 320 px", ""))
-        page.set_viewport_size({"width": 1280, "height": 900})
+            found.append((path, scheme, "wider than 320 px", ""))
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 900})
 
     assert found == []
 
