@@ -88,7 +88,7 @@ class Stamp:
 
     rows: tuple[tuple[Any, ...], ...]
     waiting: dict[int, int]
-    missed: dict[int, int]
+    newest: dict[int, int | None]  # of those that are off: whether they have missed more
 
     @property
     def shut_until(self) -> list[int]:
@@ -135,8 +135,8 @@ def _stamp(query: Select[Any]) -> Stamp:
     with read() as session:
         rows = session.execute(query).all()
         waiting = standing.waiting(session, [row.id for row in rows])
-        missed = standing.missed(session, [row.id for row in rows if not row.enabled])
-    return Stamp(tuple(tuple(row) for row in rows), waiting, missed)
+        newest = standing.newest(session, [row.id for row in rows if not row.enabled])
+    return Stamp(tuple(tuple(row) for row in rows), waiting, newest)
 
 
 def menus(actor: Actor) -> Menus:

@@ -124,6 +124,18 @@ def test_an_unchanged_list_costs_no_second_answer(ada, make_webhook, receiver):
     assert (again.status_code, again.text) == (304, "")
 
 
+def test_an_event_that_a_webhook_missed_while_off_makes_the_list_another(ada, owner, make_webhook, receiver, publish):
+    hook = make_webhook(url=receiver.url)
+    webhooks.turn_off(owner, hook.id)
+    tag = ada.look("/webhooks/list").headers["ETag"]
+    before = ada.look("/webhooks/list", **{"If-None-Match": tag}).status_code
+    publish()
+
+    after = ada.look("/webhooks/list", **{"If-None-Match": tag}).status_code
+
+    assert (before, after) == (304, 200)
+
+
 def test_names_and_urls_stay_text(ada, make_webhook, receiver):
     make_webhook(url=receiver.url + "?q=%3Cscript%3E", name="<img src=x onerror=alert(1)>")
 
