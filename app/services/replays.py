@@ -106,14 +106,13 @@ def begin(actor: Actor, choose: Any, order: Order, asked: dict[str, Any]) -> str
         return public_id
     with read() as session:
         chosen: Selection = choose(session)
-    _check_figure(chosen, order)
     asked |= {"left_out": dict(chosen.left_out), "is_more": chosen.is_more}
     try:
+        _check_figure(chosen, order)
         _store(actor, public_id, chosen, order, asked)
-    except IntegrityError:
-        if _exists(actor, public_id):  # the same form, pressed twice in the same moment
-            return public_id
-        raise
+    except (Conflict, IntegrityError):
+        if not _exists(actor, public_id):  # else the same form was pressed twice in the same moment
+            raise
     return public_id
 
 
