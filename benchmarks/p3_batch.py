@@ -10,7 +10,7 @@ import time
 
 from app import clock, ids
 from app.core import raw
-from app.database import hot_write, write
+from app.database import hot_read, hot_write
 from app.delivery import queue
 from app.services.events import Posted, publish_batch
 from app.services.routing import table_of
@@ -60,8 +60,8 @@ def _insert(at: Place) -> float:
 
 
 def _rows(at: Place) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    with write() as session:
-        table = table_of(session, at.actor.organization_id)
+    with hot_read() as door:
+        table = table_of(door, at.actor.organization_id)
     target = next(iter(table.targets_for("job.created")))
     now = clock.now()
     events: list[dict[str, object]] = []

@@ -182,8 +182,9 @@ class Engine:
         waits = [LONGEST_WATCH_S]
         if self._judged:
             waits.append(self._judged_since + self._ripe_after_s() - now)
-        if self._more:
-            waits.append(max(self._no_take_before, self._gathers_until) - now)
+        take_at = max(self._no_take_before, self._gathers_until)
+        if self._more and take_at > now:  # else it may not take for another cause, which the wire ends
+            waits.append(take_at - now)
         if self._in_hand and not self._flights:
             waits.append(WAIT_FOR_NAME_S)
         return max(0, math.ceil(min(waits) * 1000))

@@ -35,9 +35,6 @@ webhook = core_table(Webhook)
 # Written out, not bound: SQLite uses a partial index only for a condition it can read in the statement.
 PENDING = text("delivery.state = 'pending'")
 SENDING = text("delivery.state = 'sending'")
-BY_HAND = text("delivery.by_hand")
-SUSPECT = text("delivery.interruptions >= 2")
-NO_SUSPECT = text("delivery.interruptions < 2")
 UNDELIVERED = text("delivery.state IN ('failed', 'pending', 'sending')")
 
 MOST_INTERRUPTIONS = 3

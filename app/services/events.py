@@ -12,7 +12,7 @@ from app import disk
 from app.core import schemas
 from app.core.access import Permission
 from app.core.states import DeliveryState
-from app.database import read
+from app.database import hot_read, read
 from app.delivery.installed import installed
 from app.errors import AppError, Invalid, NotFound, Problem, Unavailable
 from app.models import ApiKey, BusinessUnit, Delivery, Event, EventType, MembershipUnit, SchemaMode, Webhook
@@ -136,8 +136,8 @@ def _known(organization_id: int, posted: Posted) -> tuple[KnownType, int | None]
     table = kept_table(organization_id)
     found = _find(table, posted) if table else None
     if found is None:
-        with read() as session:
-            table = table_of(session, organization_id)
+        with hot_read() as door:
+            table = table_of(door, organization_id)
         found = _find(table, posted)
     if found is None:
         raise Invalid(_unknown(table, posted)) if table else NotFound

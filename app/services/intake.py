@@ -22,7 +22,7 @@ from app.faults import fault
 from app.models import Delivery, Event, Webhook
 from app.models.types import core_table
 from app.services import resources
-from app.services.routing import RoutingTable, kept_table, table_of
+from app.services.routing import RoutingTable, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -304,7 +304,6 @@ _KNOWN = Statement("""
 SELECT id, public_id, organization_id, producer_id, type, digest, created_at FROM event
 WHERE organization_id = :organization AND producer_id IN :ids[]
 """)
-_VERSION = Statement("SELECT routing_version FROM organization WHERE id = :organization")
 
 
 class _Known(NamedTuple):
@@ -367,7 +366,7 @@ def _insert(door: Door, events: Sequence[Prepared], fresh: list[int], answers: l
         item, diff = events[index], None
         table = tables.get(item.organization_id)
         if table is None:
-            table = tables[item.organization_id] = _table(door, item.organization_id)
+            table = tables[item.organization_id] = table_of(door, item.organization_id)
         if item.business_unit_id is not None and item.business_unit_id not in table.unit_ids:
             answers[index] = Invalid([Problem("business_unit", "This business unit was deleted a moment ago.")])
             continue
@@ -380,13 +379,6 @@ def _insert(door: Door, events: Sequence[Prepared], fresh: list[int], answers: l
     door.insert("event", rows)
     for start in range(0, len(deliveries), FAN_OUT_SLICE):
         queue.enqueue(door, deliveries[start : start + FAN_OUT_SLICE])
-
-
-def _table(door: Door, organization_id: int) -> RoutingTable:
-    """The routing table as it is in this transaction."""
-    ((version,),) = door.rows(_VERSION, organization=organization_id)
-    kept = kept_table(organization_id)
-    return kept if kept is not None and kept.version == version else table_of(door.session, organization_id)
 
 
 def event_row(item: Prepared, event_id: int, public_id: str, diff: bytes | None, now: int) -> dict[str, Any]:

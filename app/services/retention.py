@@ -54,19 +54,10 @@ class Run:
     deleted: int
 
 
-def kept(actor: Actor) -> tuple[int, int]:
-    """Return for how many days the organization's log keeps what was delivered, and what failed."""
-    settings = installed().settings
+def kept(actor: Actor) -> Days:
+    """Return how long the log of the actor's organization is kept."""
     with read() as session:
-        own = session.execute(
-            select(Organization.retention_days, Organization.retention_failed_days).where(
-                Organization.id == actor.organization_id
-            )
-        ).first() or (None, None)
-    return (
-        min(own[0] or settings.retention_days, settings.retention_days),
-        min(own[1] or settings.retention_failed_days, settings.retention_failed_days),
-    )
+        return days_of(session.get_one(Organization, actor.organization_id))
 
 
 def prune(now: int) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from app.core.routing import Target, patterns_for
 from app.delivery.installed import installed
+from app.door import Statement
 from app.models import BusinessUnit, EventType, Membership, Organization, SchemaMode, Webhook
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from app.core.access import View
     from app.core.packs import Naming
+    from app.door import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class RoutingTable:
         return found.values()
 
 
-_VERSION = "SELECT routing_version FROM organization WHERE id = {}"  # asked for at every commit of the intake
+_VERSION = Statement("SELECT routing_version FROM organization WHERE id = :organization")
 _lock = threading.Lock()
 _kept: dict[int, RoutingTable] = {}
 
@@ -69,12 +71,14 @@ def kept_table(organization_id: int) -> RoutingTable | None:
     return _kept.get(organization_id)
 
 
-def table_of(session: Session, organization_id: int) -> RoutingTable:
-    """Return the table as it is in this transaction."""
-    version = session.connection().exec_driver_sql(_VERSION.format(int(organization_id))).scalar() or 0
+def table_of(door: Door, organization_id: int) -> RoutingTable:
+    """Return the table as it is in this transaction; asked for at every commit of the intake."""
+    found = door.rows(_VERSION, organization=organization_id)
+    version = found[0][0] if found else 0
     kept = _kept.get(organization_id)
     if kept is not None and kept.version == version:
         return kept
+    session = door.session
     units = _units(session, organization_id)
     table = RoutingTable(
         version=version,

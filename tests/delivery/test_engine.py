@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ import trustme
 from app.core import signing
 from app.core.addresses import Allowed
 from app.core.states import DeliveryState, ErrorClass, Reason
+from app.delivery import engine as engines
 from app.delivery import installed as surroundings
 from app.delivery import settings as kept
 from app.delivery.installed import installed
@@ -635,3 +637,33 @@ class TestStopping:
         row = rows.the_delivery()
         assert (row.tries, row.interruptions) == (0, 1), "an interruption used the budget"
         assert row.last_error is ErrorClass.INTERRUPTED
+
+
+class TestWatching:
+    @pytest.mark.parametrize("why", ["the hand is full", "it is stopping"])
+    def test_an_engine_that_may_take_nothing_waits_for_the_wire(
+        self, publish, make_webhook, receiver, running, engine, monkeypatch, why
+    ):
+        monkeypatch.setattr(engines, "BATCH", 1 if why == "the hand is full" else 500)
+        make_webhook(url=receiver.url, max_in_flight=1)
+        for _ in range(4):
+            publish()
+        patiences, enough, turn = [], threading.Event(), engine.sender.turn
+
+        def watched(patience_ms):
+            patiences.append(patience_ms)
+            if len(patiences) == 5:
+                enough.set()
+            return turn(patience_ms)
+
+        receiver.hold()
+        with running():
+            receiver.wait_for(1)
+            if why == "it is stopping":
+                engine.stop()
+            engine.ring()
+            monkeypatch.setattr(engine.sender, "turn", watched)
+            assert enough.wait(20)
+            receiver.release()
+
+        assert 0 not in patiences[1:5], "it turned without a pause"

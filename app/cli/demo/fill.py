@@ -13,7 +13,7 @@ from app.cli.demo.answers import Wire
 from app.cli.demo.history import DAYS, History, Plan, Written
 from app.cli.demo.line import Line
 from app.core.states import Reason
-from app.database import read
+from app.database import hot_read, read
 from app.delivery import settings
 from app.delivery.directory import surroundings_of
 from app.delivery.installed import installed
@@ -40,10 +40,10 @@ def fill(
     made = scene.build(organization)
     chance = random.Random(seed)  # noqa: S311  stories, not secrets
     end_at = clock.now()
-    with read() as session:
-        table = table_of(session, made.actor.organization_id)
+    with hot_read() as door:
+        table = table_of(door, made.actor.organization_id)
         query = select(EventType.name, EventType.example).where(EventType.organization_id == made.actor.organization_id)
-        examples = {name: bytes(example) for name, example in session.execute(query)}
+        examples = {name: bytes(example) for name, example in door.session.execute(query)}
     plan = Plan(
         organization_id=made.actor.organization_id,
         api_key_id=made.api_key_id,
