@@ -103,7 +103,7 @@ listen("htmx:finally:request", e => {
     wait(el, Math.min(60, 2 ** (fails - 1)));
   }
 });
-listen("pointermove keydown", () => { lastInput = Date.now(); }, true);
+listen("pointermove keydown visibilitychange", () => { lastInput = Date.now(); }, true);
 listen("visibilitychange", () => { tick(); pollAll(); });
 on("click", "[data-pause]", () => { localStorage.live = (paused = !paused) ? "off" : "on"; showPause(); pollAll(); });
 const showPause = () => root.toggleAttribute("data-paused", paused);
@@ -116,7 +116,7 @@ listen("htmx:after:swap", () => {
   for (const [row, state, cell] of badges()) if ((states.get(row) || state) !== state) { cell.changed = ""; setTimeout(() => delete cell.changed, 1200); }
   refresh();
 });
-/* htmx 4 stops modified clicks on links, then does not act on them */
+/* htmx 4 stops modified clicks on links and ignores them */
 const plain = e => !(e.ctrlKey || e.metaKey || e.shiftKey || e.altKey);
 listen("click", e => { if (!plain(e) && e.target.closest?.("a[href]")) e.stopPropagation(); }, true);
 
@@ -177,7 +177,7 @@ on("click", "[data-show]", button => {
   button.lastChild.textContent = show ? "Hide" : "Show";
 });
 
-/* Boxes over boxes, their counts, and a search among them */
+/* Boxes over boxes, their counts, a search among them */
 const boxes = (group, more = "") => $$(`[type=checkbox]:not([data-all])${more}`, group);
 function count(group) {
   const of = boxes(group).length, chosen = boxes(group, ":checked").length;
@@ -203,7 +203,7 @@ on("input", "[data-find]", field => {
 /* Menus close on leaving */
 listen("click focusin", e => $$(".menu[open]").forEach(menu => { if (!menu.contains(e.target)) menu.open = false; }));
 
-/* Keys: never in fields, never with modifiers */
+/* Keys: not in fields, not with modifiers */
 let prefixed = 0;
 function row(step) {
   const rows = $$("main tbody tr:not(.detail)"), tr = doc.activeElement.closest("tr"), at = rows.indexOf(tr?.matches(".detail") ? tr.previousElementSibling : tr);
