@@ -39,6 +39,29 @@ ABOUT = """
   };
 }
 """
+# Everything that the tab key reaches: it takes the focus, shows it, and nothing sticky lies over all of it.
+FOCUS = """
+() => {
+  const reached = "a[href], button:enabled, input:enabled:not([type=hidden]), select:enabled, textarea:enabled, summary, [tabindex='0']";
+  const found = [], framed = one => { const {outlineStyle, outlineWidth} = getComputedStyle(one); return outlineStyle !== "none" && outlineWidth !== "0px"; };
+  for (const one of document.querySelectorAll(reached)) {
+    if (!one.checkVisibility({visibilityProperty: true}) || one.closest("[inert]")) continue;
+    one.focus({focusVisible: true});
+    const told = `${innerWidth} ${one.outerHTML.slice(0, 120)}`;
+    if (document.activeElement !== one) { found.push(`takes no focus ${told}`); continue; }
+    const shown = [one, one.closest("label"), one.parentElement].find(each => each && framed(each));
+    if (!shown) found.push(`shows no focus ${told}`);
+    const {left, top, right, bottom} = (shown || one).getBoundingClientRect(), inset = 3;
+    const points = [[left + inset, top + inset], [right - inset, top + inset], [left + inset, bottom - inset],
+      [right - inset, bottom - inset], [(left + right) / 2, (top + bottom) / 2]];
+    const is = at => at && (at.contains(one) ? !at.closest("header, .form-end") || at.contains(one) : (shown || one).contains(at));
+    if (!points.some(([x, y]) => is(document.elementFromPoint(x, y)))) found.push(`is covered ${told}`);
+  }
+  document.activeElement.blur();
+  scrollTo(0, 0);
+  return found;
+}
+"""
 # Forms that refuse what is empty, and one whose page somebody else changed meanwhile.
 REFUSING = (
     "/webhooks/new",
@@ -63,6 +86,7 @@ REFUSING = (
     "nobody:/invite/{invitation}",
     "nobody:/reset/{reset}",
 )
+FORM = "form[method=post]:not([action^='/notices/'], .act)"
 EMPTY = """
 form => {
   const typed = "input:not([type=hidden], [type=checkbox], [type=radio], [type=file]), textarea";
@@ -103,6 +127,7 @@ def test_axe_finds_nothing_on_any_page_closed_or_opened(house: House, window: Wi
             who, tab = one.who, watched(window, one.who)
         answer = tab.goto(one.address)
         problems = axe.look(tab, whole=is_first)
+        problems += tab.evaluate(FOCUS)
         about = tab.evaluate(ABOUT)
         problems += about["wrong"]
         problems += axe.look_at(tab, "main details[open]") if about["folds"] else []
@@ -112,7 +137,7 @@ def test_axe_finds_nothing_on_any_page_closed_or_opened(house: House, window: Wi
         titles.setdefault(about["title"], set()).add(one.address.partition("?")[0])
         found += [(str(one), problem) for problem in problems]
 
-    assert found == []
+    assert lines(found) == ""
     assert {title: places for title, places in titles.items() if len(places) > 1} == {}
     assert [title for title in titles if not title.endswith(" · Postroom")] == []
     assert complaints == []
@@ -169,7 +194,7 @@ def test_axe_finds_nothing_on_forms_that_were_refused(house: House, window: Wind
         tab = tabs[who]
         tab.goto(address.format(**house.ids))
         with tab.expect_navigation() as gone:
-            tab.locator("main form[method=post]").first.evaluate(EMPTY)
+            tab.locator(f"main {FORM}").first.evaluate(EMPTY)
         problems = axe.look(tab, whole=False)
         if gone.value.status != 422:
             problems.append(f"answered with {gone.value.status}")
@@ -189,7 +214,12 @@ def test_axe_finds_nothing_on_forms_that_were_refused(house: House, window: Wind
     assert gone.value.status == 409
     found += [("changed meanwhile", problem) for problem in axe.look(tab, whole=False)]
 
-    assert found == []
+    assert lines(found) == ""
+
+
+def lines(found: list[tuple[str, str]]) -> str:
+    """What was found, a line each: a failed test then shows all of it."""
+    return "\n".join(": ".join(one) for one in found)
 
 
 @pytest.mark.parametrize("code", [500, 503])
