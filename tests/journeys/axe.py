@@ -15,7 +15,8 @@ SCRIPT = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(
 # are looked at.
 RUN = """
 async ([context, themes, thin]) => {
-  const found = [], {dataset} = document.documentElement, before = dataset.theme, all = from => [...from.querySelectorAll("*")];
+  const found = [], {dataset} = document.documentElement, before = dataset.theme;
+  const all = from => [...from.querySelectorAll("*")];
   const shape = one => [one, ...all(one)].map(({tagName, className, dataset, hidden}) =>
     tagName + (className.baseVal ?? className) + (dataset.state || "") + hidden).join();
   for (const list of thin ? document.querySelectorAll("tbody, ul, ol, select") : []) {
@@ -27,7 +28,8 @@ async ([context, themes, thin]) => {
     }
   }
   const run = async (context, theme, options) => {
-    const {violations} = await axe.run(context, {resultTypes: ["violations"], preload: false, iframes: false, ...options});
+    const usual = {resultTypes: ["violations"], preload: false, iframes: false};
+    const {violations} = await axe.run(context, {...usual, ...options});
     found.push(...violations.map(({id, nodes}) => `${theme} ${innerWidth} ${id}: ${nodes[0].html.slice(0, 160)}`));
   };
   const colours = ["color-contrast", "link-in-text-block"], off = {enabled: false};

@@ -165,7 +165,12 @@ NOT_LISTED = {
 ANSWERED = {"/invite/over": 409, "/reset/over": 409, "/webhooks/{mapped}/why?event=no.type": 422}
 """Pages that say why something is over, with the status that says so too."""
 
-ERRORS = (("support:/webhooks", 403), ("/deliveries/dlv_0", 404), ("nobody:/nothing/here", 404), ("/log?from=never", 422))
+ERRORS = (
+    ("support:/webhooks", 403),
+    ("/deliveries/dlv_0", 404),
+    ("nobody:/nothing/here", 404),
+    ("/log?from=never", 422),
+)
 
 
 @dataclass(frozen=True, slots=True)

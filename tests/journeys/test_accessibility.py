@@ -12,11 +12,9 @@ from tests.journeys import axe, pages
 from tests.web.test_access import pages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask import Flask
 
-    from tests.journeys.conftest import Complaints
+    from tests.journeys.conftest import Complaints, Window
     from tests.journeys.house import House
 
 pytestmark = pytest.mark.timeout(300)
@@ -42,20 +40,23 @@ ABOUT = """
 # Everything that the tab key reaches: it takes the focus, shows it, and nothing sticky lies over all of it.
 FOCUS = """
 () => {
-  const reached = "a[href], button:enabled, input:enabled:not([type=hidden]), select:enabled, textarea:enabled, summary, [tabindex='0']";
-  const found = [], framed = one => { const {outlineStyle, outlineWidth} = getComputedStyle(one); return outlineStyle !== "none" && outlineWidth !== "0px"; };
-  for (const one of document.querySelectorAll(reached)) {
-    if (!one.checkVisibility({visibilityProperty: true}) || one.closest("[inert]")) continue;
-    one.focus({focusVisible: true});
+  const fields = ":is(button, input, select, textarea):enabled:not([type=hidden])", found = [];
+  const is_framed = one => {
+    const {outlineStyle, outlineWidth} = one ? getComputedStyle(one) : {};
+    return one && outlineStyle !== "none" && outlineWidth !== "0px";
+  };
+  for (const one of document.querySelectorAll(`a[href], summary, [tabindex="0"], ${fields}`)) {
+    if (!one.checkVisibility({visibilityProperty: true})) continue;
     const told = `${innerWidth} ${one.outerHTML.slice(0, 120)}`;
+    one.focus({focusVisible: true});
     if (document.activeElement !== one) { found.push(`takes no focus ${told}`); continue; }
-    const shown = [one, one.closest("label"), one.parentElement].find(each => each && framed(each));
-    if (!shown) found.push(`shows no focus ${told}`);
-    const {left, top, right, bottom} = (shown || one).getBoundingClientRect(), inset = 3;
-    const points = [[left + inset, top + inset], [right - inset, top + inset], [left + inset, bottom - inset],
-      [right - inset, bottom - inset], [(left + right) / 2, (top + bottom) / 2]];
-    const is = at => at && (at.contains(one) ? !at.closest("header, .form-end") || at.contains(one) : (shown || one).contains(at));
-    if (!points.some(([x, y]) => is(document.elementFromPoint(x, y)))) found.push(`is covered ${told}`);
+    const framed = [one, one.closest("label"), one.parentElement].find(is_framed);
+    if (!framed) { found.push(`shows no focus ${told}`); continue; }
+    const {left, top, right, bottom} = framed.getBoundingClientRect(), middle = (left + right) / 2;
+    const points = [[left + 3, top + 3], [right - 3, top + 3], [left + 3, bottom - 3], [right - 3, bottom - 3],
+      [middle, (top + bottom) / 2]];
+    const is_seen = points.some(([x, y]) => framed.contains(document.elementFromPoint(x, y)));
+    if (!is_seen) found.push(`is covered ${told}`);
   }
   document.activeElement.blur();
   scrollTo(0, 0);
@@ -95,8 +96,6 @@ form => {
   form.requestSubmit();
 }
 """
-
-Window = "Callable[..., Any]"
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -244,8 +243,11 @@ def test_a_chosen_theme_has_the_colours_of_the_systems(house: House, window: Win
     shown = []
     for system, chosen in (("dark", None), ("light", "dark"), ("light", None), ("dark", "light")):
         tab.emulate_media(color_scheme=system)
-        tab.evaluate("theme => { theme ? document.documentElement.dataset.theme = theme"
-                     " : delete document.documentElement.dataset.theme; }", chosen)
+        tab.evaluate(
+            "theme => { theme ? document.documentElement.dataset.theme = theme"
+            " : delete document.documentElement.dataset.theme; }",
+            chosen,
+        )
         shown.append(Counter(tab.evaluate(colours)))
 
     assert shown[0] == shown[1]

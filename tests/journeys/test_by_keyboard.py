@@ -9,9 +9,9 @@ import pytest
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from tests.journeys.conftest import Complaints
+    from tests.journeys.conftest import Complaints, Window
     from tests.journeys.house import House
 
 pytestmark = pytest.mark.timeout(180)
@@ -28,8 +28,6 @@ STOPS = """
   document.addEventListener("focusin", event => window.stops.push(all.indexOf(event.target)));
 }
 """
-
-Window = "Callable[..., Any]"
 
 
 @pytest.fixture(scope="module")

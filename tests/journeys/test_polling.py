@@ -12,9 +12,9 @@ import pytest
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from tests.journeys.conftest import Complaints
+    from tests.journeys.conftest import Complaints, Window
     from tests.journeys.house import House
 
 pytestmark = pytest.mark.timeout(180)
@@ -38,8 +38,6 @@ is => {
   document.dispatchEvent(new Event("visibilitychange"));
 }
 """
-
-Window = "Callable[..., Any]"
 
 
 class Polls(list[int]):
