@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,6 +87,7 @@ class Engine:
         self._flights: dict[int, Flight] = {}
         self._judged: list[Judged] = []
         self._bodies = SharedBodies()
+        self._unrecorded: Counter[int] = Counter()  # of ordered webhooks: how one ended decides what is next
         self._judged_since = 0.0
         self._recorded_at = 0.0
         self._held_until: dict[int, int] = {}
@@ -95,6 +96,7 @@ class Engine:
         self._stopping = False
         self._interrupting = False
         self._no_take_before = 0.0  # after trouble of our own
+        self._no_record_before = 0.0
         self._gathers_until = 0.0
         self._idle_since: float | None = None
 
@@ -182,7 +184,7 @@ class Engine:
         now = time.monotonic()
         waits = [LONGEST_WATCH_S]
         if self._judged:
-            waits.append(self._judged_since + self._ripe_after_s() - now)
+            waits.append(max(self._judged_since + self._ripe_after_s(), self._no_record_before) - now)
         take_at = max(self._no_take_before, self._gathers_until)
         if self._more and take_at > now:  # else it may not take for another cause, which the wire ends
             waits.append(take_at - now)
@@ -192,11 +194,11 @@ class Engine:
 
     def _results_are_ripe(self) -> bool:
         """Whether to write now: at once after a pause, in batches while traffic is steady, in large ones under load."""
-        if not self._judged:
+        now = time.monotonic()
+        if not self._judged or now < self._no_record_before:
             return False
         if len(self._judged) >= RESULTS_AT_ONCE:
             return True
-        now = time.monotonic()
         if not (self._flights or self._in_hand) and now - self._recorded_at >= RIPE_AFTER_S:
             return True
         return now - self._judged_since >= self._ripe_after_s()
@@ -263,7 +265,7 @@ class Engine:
         room = most - in_hand
         if room * 2 < most:
             room = 0  # claims are made in batches worth a commit
-        if self._not_before.get(line.webhook_id, 0.0) > time.monotonic():
+        if self._not_before.get(line.webhook_id, 0.0) > time.monotonic() or self._unrecorded[line.webhook_id]:
             room = 0
         return Line(line.webhook_id, line.organization_id, room, line.retrying, proven.last_served)
 
@@ -414,6 +416,8 @@ class Engine:
             self._judged_since = time.monotonic()
         roll = 0 if result.outcome is Outcome.SUCCEEDED else self.roll()
         self._judged.append(Judged(held.claim, kept, result, request, body, roll))
+        if kept.ordered:
+            self._unrecorded[kept.webhook_id] += 1
 
     def _record(self) -> None:
         """Write what the answers mean, all in one commit; keep them and try again while the database is away."""
@@ -425,9 +429,10 @@ class Engine:
             if not is_unavailable(error):
                 raise
             self._judged = batch + self._judged
-            self._judged_since = time.monotonic() + STORAGE_PAUSE_S
+            self._no_record_before = time.monotonic() + STORAGE_PAUSE_S
             logs.trouble("the database can't be used; recording again in a second", error)
             return
+        self._unrecorded.subtract([judged.claim.webhook_id for judged in batch if judged.settings.ordered])
         for webhook_id in switched:
             settings.forget(webhook_id)
         self._hand_back_lines([*switched, *shut])
