@@ -33,6 +33,7 @@ class Listed:
     members: int
     webhooks: int
     events: int
+    row_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def list_all(operator: Actor) -> list[Listed]:
             select(Organization, members, hooks.scalar_subquery()).order_by(Organization.name, Organization.id)
         ).all()
         return [
-            Listed(row.public_id, row.name, row.created_at, people, webhooks, _count_events(session, row.id))
+            Listed(row.public_id, row.name, row.created_at, people, webhooks, _count_events(session, row.id), row.id)
             for row, people, webhooks in rows
         ]
 
@@ -97,7 +98,7 @@ def add(operator: Actor, name: str, email: str, admin: str, *, with_key: bool = 
         audit.record(session, actor, "member.added", user, {"role": (None, member.role.name)})
         everything = replace(system_actor(organization.id), name=operator.name, public_id=operator.public_id)
         key = api_keys.add(session, everything, FIRST_KEY, [Scope.ADMIN], None, now).key if with_key else None
-        shown = Listed(organization.public_id, name, now, members=1, webhooks=0, events=0)
+        shown = Listed(organization.public_id, name, now, 1, 0, 0, organization.id)
         return Added(shown, member.public_id if user.password_hash is None else None, key)
 
 

@@ -43,6 +43,7 @@ class KeyView:
     expires_at: int | None
     last_used_at: int | None
     revoked_at: int | None
+    row_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def _view(row: ApiKey) -> KeyView:
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        row_id=row.id,
     )
 
 

@@ -97,6 +97,14 @@ def overview(actor: Actor) -> list[Listed]:
     ]
 
 
+def usage(actor: Actor, external_id: str) -> Listed:
+    """Return one business unit with its counts. Raises `NotFound`."""
+    found = next((each for each in overview(actor) if each.unit.external_id == external_id), None)
+    if found is None:
+        raise NotFound
+    return found
+
+
 def _counted(session: Session, column: Any, units: list[Unit]) -> dict[int, int]:
     query = select(column, func.count()).where(column.in_([unit.row_id for unit in units])).group_by(column)
     return dict(session.execute(query).all())

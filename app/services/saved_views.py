@@ -31,6 +31,8 @@ class View:
     id: str
     name: str
     query: str
+    created_at: int
+    row_id: int
 
 
 def keeper(actor: Actor, member: str) -> Actor:
@@ -78,6 +80,7 @@ def create(actor: Actor, name: str, query: str) -> View:
             created_at=clock.now(),
         )
         session.add(row)
+        session.flush()
         return _view(row)
 
 
@@ -122,4 +125,4 @@ def _one(session: Session, actor: Actor, public_id: str) -> SavedView:
 
 
 def _view(row: SavedView) -> View:
-    return View(row.public_id, row.name, row.query)
+    return View(row.public_id, row.name, row.query, row.created_at, row.id)

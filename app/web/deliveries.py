@@ -13,7 +13,7 @@ from app import clock
 from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState
 from app.errors import Conflict, Invalid, NotFound
-from app.services import deliveries, exports, inside, log, preview, retention, saved_views, tests
+from app.services import deliveries, exports, inside, log, retention, saved_views, tests
 from app.services.exports import Kind
 from app.web import attempts, downloads, is_fragment, live, log_filters, needs, own_path, payloads, words
 from app.web.carrying import with_query
@@ -293,13 +293,8 @@ def _extension(view: DeliveryView) -> str:
 @needs(Permission.PAYLOADS)
 def curl(public_id: str) -> BaseResponse:
     """A command that sends the latest request again; to this machine with `to=local`. Secrets are to be filled in."""
-    view = deliveries.find(actor(), public_id)
-    sent = next((item for item in view.attempts if item.request_body is not None), None)
-    if sent is None:
-        raise Conflict("Nothing was sent yet.")
-    url = LOCAL if request.args.get("to") == "local" else sent.url
-    text = preview.curl(url, tuple(deliveries.headers(sent.request_headers)), sent.request_body or b"")
-    return Response(text + "\n", mimetype="text/plain")
+    url = LOCAL if request.args.get("to") == "local" else None
+    return Response(deliveries.curl(actor(), public_id, url=url) + "\n", mimetype="text/plain")
 
 
 @bp.get("/deliveries/<public_id>/compare")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.api.serialize.values import Shape, moment_or_null, text_or_null
 from app.core.envelope import moment
 from app.core.outcome import Timings
@@ -75,8 +77,13 @@ def _response(row: AttemptView, block: bytes) -> Shape:
 
 def headers(block: bytes) -> dict[str, str]:
     """Return a block of header lines by name; lines of one name are joined by commas (RFC 9110, section 5.3)."""
-    found: dict[str, str] = {}
     lines = (line.partition(":") for line in block.decode("utf-8", "replace").split("\r\n"))
-    for name, value in shown_headers([(name, value.strip()) for name, colon, value in lines if colon], ()):
+    return by_name(shown_headers([(name, value.strip()) for name, colon, value in lines if colon], ()))
+
+
+def by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by name; values of one name are joined by commas."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found

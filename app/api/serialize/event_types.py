@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.api.serialize.values import Shape, json_or_null
 from app.core.envelope import moment
-from app.core.packs import EventPack
 from app.models import EventType
+from app.services.event_types import PackState
 
 
 def event_type(kind: EventType) -> Shape:
@@ -25,8 +25,9 @@ def event_type(kind: EventType) -> Shape:
     }
 
 
-def event_pack(pack: EventPack) -> Shape:
-    """A pack and the types it brings."""
+def event_pack(state: PackState) -> Shape:
+    """A pack, the types it brings, and what installing it would do."""
+    pack = state.pack
     titles = {kind.name: kind.title for kind in pack.kinds}
     return {
         "name": pack.name,
@@ -41,4 +42,7 @@ def event_pack(pack: EventPack) -> Shape:
             }
             for each in pack.types
         ],
+        "installed": state.installed,
+        "would_add": [each.name for each in state.added],
+        "would_change": [each.name for each in state.changed],
     }

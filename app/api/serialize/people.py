@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from app.api.serialize.values import Shape, moment_or_null
 from app.core.envelope import moment
+from app.services.api_keys import KeyView
 from app.services.audit import Entry
+from app.services.changes import Change
 from app.services.members import MemberView
 from app.services.roles import RoleView
+from app.services.saved_views import View
 
 
 def member(found: MemberView) -> Shape:
@@ -37,6 +43,41 @@ def role(found: RoleView) -> Shape:
     }
 
 
+def api_key(found: KeyView) -> Shape:
+    """An API key, never its text."""
+    return {
+        "id": found.id,
+        "name": found.name,
+        "scopes": list(found.scopes),
+        "last_four": found.last_four,
+        "made_by": found.made_by,
+        "created_at": moment(found.created_at),
+        "expires_at": moment_or_null(found.expires_at),
+        "last_used_at": moment_or_null(found.last_used_at),
+        "revoked_at": moment_or_null(found.revoked_at),
+    }
+
+
+def saved_view(found: View) -> Shape:
+    """Filters under a name."""
+    return {"id": found.id, "name": found.name, "query": found.query, "created_at": moment(found.created_at)}
+
+
+def change(found: Change) -> Shape:
+    """A change of one webhook."""
+    return {
+        "at": moment(found.at),
+        "actor": found.actor,
+        "action": found.action,
+        "changes": fields_changed(found.fields),
+    }
+
+
+def fields_changed(fields: Iterable[tuple[str, Any, Any]]) -> list[Shape]:
+    """What settings were and became."""
+    return [{"field": name, "before": before, "after": after} for name, before, after in fields]
+
+
 def audit_entry(found: Entry) -> Shape:
     """An entry of the audit log."""
     return {
@@ -47,5 +88,5 @@ def audit_entry(found: Entry) -> Shape:
         "action": found.action,
         "object": found.object_name,
         "object_id": found.object_id,
-        "changes": [{"field": name, "before": before, "after": after} for name, before, after in found.fields],
+        "changes": fields_changed(found.fields),
     }
