@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, request
 
-from app.api import bodies, serialize
+from app.api import bodies, problems, serialize
 from app.api.auth import Calls, actor, documented
 from app.api.paging import page_of, page_of_all, place_of
 from app.api.schemas import deliveries as delivery_schemas
@@ -16,6 +16,7 @@ from app.api.schemas.shapes import Listed
 from app.core import raw
 from app.core.access import Scope
 from app.core.envelope import moment
+from app.errors import Changed
 from app.services import changes, deliveries, drafts, explain, preview, signing_secrets, tests, webhook_list, webhooks
 from app.services.webhook_list import ListQuery
 from app.services.webhooks import Switched
@@ -75,10 +76,17 @@ def presets(query: Listed) -> Response:
 
 @calls.call("PATCH", "/webhooks/<id>", WRITE, name="editWebhook", answers={200: schemas.WebhookEdited}, clashes=True)
 def edit(path: ById, body: schemas.WebhookPatch) -> Response:
-    """Change the settings that are given. Applies from the next attempt, for waiting deliveries too."""
+    """Change the settings that are given. Applies from the next attempt, for waiting deliveries too.
+
+    With `version`, a change that somebody else made since is not written over: 409, whose `current` is theirs.
+    """
     given = body.model_dump(exclude_unset=True)
     seen = given.pop("version", None)
-    edited = webhooks.edit(actor(), path.id, given, version=seen)
+    try:
+        edited = webhooks.edit(actor(), path.id, given, version=seen)
+    except Changed as error:
+        current = serialize.webhook(webhooks.find(actor(), path.id))
+        return problems.answer_problem(problems.problem_of(error) | {"current": current})
     return bodies.answer(serialize.webhook(edited.webhook, secret=edited.secret, test_delivery=edited.test_delivery))
 
 
