@@ -267,7 +267,7 @@ class Engine:
             room = 0  # claims are made in batches worth a commit
         if self._not_before.get(line.webhook_id, 0.0) > time.monotonic() or self._unrecorded[line.webhook_id]:
             room = 0
-        return Line(line.webhook_id, line.organization_id, room, line.retrying, proven.last_served)
+        return Line(line.webhook_id, line.organization_id, room, line.retrying, proven.last_served, line.replaying)
 
     def _lease_ms(self) -> int:
         return 2 * 60_000 + LEASE_MARGIN_MS  # twice the longest timeout a webhook can have, and a margin
@@ -331,6 +331,8 @@ class Engine:
             return False
         if claim.number > 1 and not self.seats.retry_has_room():
             return False
+        if _is_of_replay(claim) and not self.seats.replay_has_room():
+            return False
         now_s = time.monotonic()
         if self._not_before.get(webhook_id, 0.0) > now_s:
             return False
@@ -351,7 +353,8 @@ class Engine:
             return
         key = held.claim.id
         self._flights[key] = Flight(held, kept, request, body.kept, host)
-        self.seats.sit(held.claim.webhook_id, host, is_retry=held.claim.number > 1)
+        claim = held.claim
+        self.seats.sit(claim.webhook_id, host, is_retry=claim.number > 1, is_replay=_is_of_replay(claim))
         self.sender.start(key, request, answer)
 
     def _facts(self, held: InHand, kept: DeliverySettings) -> EventFacts:
@@ -386,7 +389,7 @@ class Engine:
         flight = self._flights.pop(key)
         claim = flight.held.claim
         result = judge(facts, flight.request.url, flight.settings.success_codes, clock.now())
-        self.seats.leave(claim.webhook_id, flight.host, is_retry=claim.number > 1)
+        self.seats.leave(claim.webhook_id, flight.host, is_retry=claim.number > 1, is_replay=_is_of_replay(claim))
         if claim.kind != "test":
             self.seats.learn(
                 claim.webhook_id,
@@ -461,6 +464,11 @@ def new_engine(worker: str, sender: Sender, resolver: Resolver, roll: Callable[[
         queue.release_lapsed(clock.now(), all_of_them=True)
         queue.let_go()
     return Engine(worker, sender, resolver, roll, installed().settings.concurrency)
+
+
+def _is_of_replay(claim: Claim) -> bool:
+    """Whether it is one of many that are sent again; a single one that a person asked for doesn't wait for others."""
+    return claim.kind == "replay" and not claim.by_hand
 
 
 def _blocked(kept: DeliverySettings, now: int) -> Result:

@@ -10,9 +10,10 @@ from flask import Blueprint, Response, render_template, request, url_for
 
 from app.core.access import Permission
 from app.errors import Invalid, Problem
-from app.services import audit
+from app.services import audit, exports
 from app.services.audit import AuditQuery
-from app.web import audit_exports, needs
+from app.services.exports import Kind
+from app.web import downloads, needs
 from app.web.carrying import with_query
 from app.web.filters import zone_named
 from app.web.log_filters import as_input
@@ -41,6 +42,7 @@ ACTIONS = {
     "event_type.edited": "Changed event type",
     "inbox.cleared": "Cleared test inbox",
     "inbox.created": "Made test inbox",
+    "log.exported": "Exported Log History",
     "member.activated": "Let sign in again",
     "member.added": "Added member",
     "member.changed": "Changed member",
@@ -105,7 +107,8 @@ def index() -> str:
 @needs(Permission.AUDIT)
 def export(kind: str) -> Response:
     """The same as a file."""
-    return audit_exports.stream(kind, actor(), _asked({name: request.args.get(name, "").strip() for name in FILTERS}))
+    asked = _asked({name: request.args.get(name, "").strip() for name in FILTERS})
+    return downloads.answer(exports.audit_file(actor(), asked, Kind(kind)))
 
 
 def _asked(given: dict[str, str]) -> AuditQuery:

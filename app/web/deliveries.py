@@ -13,8 +13,9 @@ from app import clock
 from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState
 from app.errors import Conflict, Invalid, NotFound
-from app.services import deliveries, inside, log, preview, retention, saved_views, tests
-from app.web import attempts, exports, is_fragment, live, log_filters, needs, own_path, payloads, words
+from app.services import deliveries, exports, inside, log, retention, saved_views, tests
+from app.services.exports import Kind
+from app.web import attempts, downloads, is_fragment, live, log_filters, needs, own_path, payloads, words
 from app.web.carrying import with_query
 from app.web.filters import number, zone_named
 from app.web.viewer import actor, viewer
@@ -197,9 +198,10 @@ def counts() -> BaseResponse:
 @bp.get("/log.<any(csv, ndjson):kind>")
 @needs(*LOG)
 def export(kind: str) -> BaseResponse:
-    """The filtered log as a file, without bodies."""
+    """The filtered log as a file; with `bodies`, for who may see payloads, with those too."""
     filters = log_filters.read(request.args, voice())
-    return exports.stream(kind, actor(), replace(filters.asked, cursor=None, newer=False, top=None))
+    file = exports.deliveries_file(actor(), filters.asked, Kind(kind), with_bodies="bodies" in request.args)
+    return downloads.answer(file)
 
 
 # --- one delivery
@@ -291,13 +293,8 @@ def _extension(view: DeliveryView) -> str:
 @needs(Permission.PAYLOADS)
 def curl(public_id: str) -> BaseResponse:
     """A command that sends the latest request again; to this machine with `to=local`. Secrets are to be filled in."""
-    view = deliveries.find(actor(), public_id)
-    sent = next((item for item in view.attempts if item.request_body is not None), None)
-    if sent is None:
-        raise Conflict("Nothing was sent yet.")
-    url = LOCAL if request.args.get("to") == "local" else sent.url
-    text = preview.curl(url, tuple(deliveries.headers(sent.request_headers)), sent.request_body or b"")
-    return Response(text + "\n", mimetype="text/plain")
+    url = LOCAL if request.args.get("to") == "local" else None
+    return Response(deliveries.curl(actor(), public_id, url=url) + "\n", mimetype="text/plain")
 
 
 @bp.get("/deliveries/<public_id>/compare")

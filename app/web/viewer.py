@@ -143,6 +143,7 @@ def _find_actor() -> Actor | None:
             public_id=chosen.user.public_id,
             membership_id=chosen.id,
             address=request.remote_addr,
+            is_operator=chosen.user.is_operator,
         )
         public_id = chosen.organization.public_id
     if session.get("organization") != public_id:

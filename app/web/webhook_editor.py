@@ -14,8 +14,9 @@ from app.core.redaction import MASK
 from app.core.routing import patterns_for
 from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
-from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from app.errors import Changed, Invalid, NotFound, Problem, Unavailable
 from app.services import (
+    changes,
     choices,
     drafts,
     filter_test,
@@ -29,7 +30,7 @@ from app.services.log import LogQuery
 from app.services.log import page as log_page
 from app.services.organization_settings import DEFAULT_PRESET
 from app.services.url_check import Checked, Level
-from app.web import form_changes, form_summaries, forms, is_fragment, needs, once, words
+from app.web import form_changes, form_clash, form_summaries, forms, is_fragment, needs, once, webhook_list, words
 from app.web.viewer import actor
 from app.web.webhook_list import line_of
 from app.web.webhooks import bp as bp
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from app.services.choices import Choices
     from app.services.filter_test import Matched
     from app.services.webhooks import WebhookView
+    from app.web.form_clash import Difference
     from app.web.forms import WebhookForm
 
 PLACEHOLDER_URL = "https://example.com/webhook"
@@ -122,14 +124,22 @@ def save(public_id: str) -> Response | tuple[str, int]:
         edited = webhooks.edit(actor(), public_id, wire, version=version)
     except Invalid as error:
         return _page(form, view, error.problems), 422
-    except Conflict as error:
-        latest = replace(form, version=str(view.version))
-        return _page(latest, view, [], conflict=error.message), 409
+    except Changed:
+        view = webhooks.find(actor(), public_id)
+        return _page(replace(form, version=str(view.version)), view, conflict=_who_changed(public_id)), 409
     if edited.secret and not form.secret:
         once.keep(actor().public_id, public_id, edited.secret)
         return redirect(url_for(".signature", public_id=public_id), 303)
     flash(_applies(view.waiting))
     return redirect(url_for(".show", public_id=public_id), 303)
+
+
+def _who_changed(public_id: str) -> str:
+    """Who saved meanwhile, and when."""
+    latest = changes.of(actor(), public_id)[0]
+    who = "You" if latest.actor == actor().name else latest.actor
+    elsewhere = " in another window" if who == "You" else ""
+    return f"{who} changed this webhook{elsewhere} at {webhook_list.voice().plain(latest.at, 'm')}."
 
 
 def _applies(waiting: int) -> str:
@@ -179,6 +189,8 @@ def reshape() -> str:
         form, said = _refilled(form, request.form.get("was", DEFAULT_PRESET))
     elif asked.startswith("undo."):
         form, _ = _refilled(replace(form, preset=asked.removeprefix("undo.")), form.preset)
+    elif asked.startswith("theirs.") and view is not None:
+        form = form_clash.taken(form, forms.shown(view.settings), asked.removeprefix("theirs."))
     else:
         form = form_changes.changed(form, asked)
     return _page(form, view, said=said, was=request.form.get("was", ""))
@@ -355,6 +367,13 @@ def _matched(form: WebhookForm) -> Matched | str | None:
 # --- the page
 
 
+def _clash(form: WebhookForm, view: WebhookView | None, *, is_new: bool) -> list[Difference] | None:
+    """What differs from what is saved, once somebody else had saved; None: nobody had."""
+    if view is None or not (is_new or "clash" in request.form):
+        return None
+    return form_clash.differences(form, forms.shown(view.settings))
+
+
 def _page(
     form: WebhookForm,
     view: WebhookView | None,
@@ -374,6 +393,7 @@ def _page(
         "summary": [(problem.field, problem.message) for problem in problems],
         "accepted": "accept_ssl" in request.form,
         "conflict": conflict,
+        "clash": _clash(form, view, is_new=bool(conflict)),
         "said": said,
         "was": was,
         "preset": preset,

@@ -8,8 +8,8 @@ from hypothesis import strategies as some
 from app.core.fairness import Line, share
 
 
-def line(webhook_id, *, room=4, organization=1, retrying=False, served=0):
-    return Line(webhook_id, organization, room, retrying, served)
+def line(webhook_id, *, room=4, organization=1, retrying=False, served=0, replaying=False):
+    return Line(webhook_id, organization, room, retrying, served, replaying)
 
 
 def test_whoever_was_served_longest_ago_comes_first():
@@ -41,6 +41,15 @@ def test_retries_get_half_of_the_places_together_and_leave_the_rest_to_first_tri
     assert shares[3] == 50
 
 
+def test_replays_get_a_quarter_of_the_places_together_while_others_wait():
+    replays = [line(1, room=60, replaying=True), line(2, room=60, replaying=True)]
+
+    shares = share([*replays, line(3, room=200, served=9)], free=100)
+
+    assert shares == {1: 25, 3: 75}
+    assert share(replays, free=100) == {1: 60, 2: 40}
+
+
 def test_one_organization_gets_half_of_the_places_while_another_waits():
     greedy = [line(number, room=50, organization=1) for number in range(1, 5)]
     modest = line(9, room=50, organization=2, served=99)
@@ -67,6 +76,7 @@ lines = some.lists(
         room=some.integers(0, 64),
         retrying=some.booleans(),
         last_served=some.integers(0, 20),
+        replaying=some.booleans(),
     ),
     unique_by=lambda each: each.webhook_id,
     max_size=20,
@@ -83,6 +93,8 @@ def test_no_bound_is_ever_passed(waiting, free):
     assert sum(shares.values()) <= free
     assert all(0 < places <= by_id[webhook].room for webhook, places in shares.items())
     assert sum(places for webhook, places in shares.items() if by_id[webhook].retrying) <= half
+    if any(each.room and not each.replaying for each in waiting):
+        assert sum(n for webhook, n in shares.items() if by_id[webhook].replaying) <= max(1, free // 4)
     for organization in wanting if len(wanting) > 1 else ():
         assert sum(n for webhook, n in shares.items() if by_id[webhook].organization_id == organization) <= half
 

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import event
 
 from app.extensions import db
-from app.services import inside, log, system, tests, webhooks
+from app.services import audit, exports, inside, log, system, tests, webhooks
+from app.services.audit import AuditQuery
 from app.services.log import LogQuery
-from app.web import exports
 from tests.web.browser import Browser, links_of, rows_of, sign_in, words_of
 
 TWICE = {"retry": {"delays": [60, 600], "timeout": 2, "jitter": 0, "on_exhausted": "keep"}}
@@ -329,6 +329,31 @@ def test_an_export_has_every_row_of_the_filter_and_no_formula(ada, receiver, mak
 def test_a_cell_that_looks_like_a_formula_is_text(cell):
     assert exports.escaped(cell) == f"'{cell}"
     assert exports.escaped(7) == 7
+
+
+def test_an_export_has_bodies_for_who_asks_and_may_see_them(
+    ada, make_member, app, receiver, make_webhook, publish, deliver
+):
+    make_webhook(url=receiver.url, by=ada.actor)
+    receiver.answers(b"HTTP/1.1 200 X\r\nContent-Length: 7\r\n\r\n=thanks")
+    publish(data=b'{"total":1.50}')
+    deliver()
+    pat = sign_in(app, make_member("pat", role="Support").actor)
+
+    line = json.loads(ada.get("/log.ndjson?bodies=1&test=exclude").text)
+    row = next(csv.DictReader(io.StringIO(ada.get("/log.csv?bodies=1&test=exclude").text)))
+
+    assert '"data":{"total":1.50}' in line["request_body"]
+    assert (line["response_body"], row["response_body"]) == ("=thanks", "'=thanks")
+    assert "request_body" not in ada.get("/log.ndjson").text
+    assert "with bodies" in ada.get("/log").text
+    assert "with bodies" not in pat.get("/log").text
+    assert pat.get("/log.csv?bodies=1").status_code == 403
+    assert [entry.fields for entry in audit.page(ada.actor, AuditQuery(action="log.exported")).entries] == [
+        (),
+        (("bodies", None, True),),
+        (("bodies", None, True),),
+    ]
 
 
 def test_an_export_ends_at_its_limit(ada, warehouse, publish, monkeypatch):
