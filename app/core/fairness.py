@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 SMALLEST_PORTION = 8  # fewer are not worth a claim
 
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A webhook that has something due: how much it may take, and when it was last served."""
