@@ -54,20 +54,42 @@ def index() -> BaseResponse:
     response = make_response(
         render_template(
             "deliveries/index.html",
-            menus=menus,
             views=views,
             this_view=next((view for view in views if view.query == filters.query), None),
-            choices=log_filters,
             sentence=log_filters.sentence(filters, menus, voice()),
             chips=log_filters.chips(filters, menus, voice()),
-            own_from="" if log_filters.is_period(filters.one("from")) else _input(filters.asked.from_at),
-            own_to=_input(filters.asked.to_at),
-            **_list(filters),
+            **{**_form(filters, menus), **_list(filters)},
         )
     )
     if is_fragment():  # the filters were changed: the address is to say what is shown, and no more
         response.headers["HX-Replace-Url"] = filters.url()
     return response
+
+
+@bp.get("/log/choices")
+@needs(*LOG)
+def choices() -> BaseResponse:
+    """The filter form with all there is to choose from, one of its menus open."""
+    filters = log_filters.read(request.args, voice())
+    if not is_fragment():
+        return redirect(filters.url(choose=_chosen_menu()))
+    return make_response(render_template("deliveries/_filters.html", **_form(filters, log.menus(actor()))))
+
+
+def _chosen_menu() -> str:
+    return request.args.get("choose", "")[:20]
+
+
+def _form(filters: Filters, menus: log.Menus) -> dict[str, Any]:
+    """Everything `_filters.html` needs besides the filters."""
+    return {
+        "filters": filters,
+        "menus": menus,
+        "choices": log_filters,
+        "chosen_menu": _chosen_menu(),
+        "own_from": "" if log_filters.is_period(filters.one("from")) else _input(filters.asked.from_at),
+        "own_to": _input(filters.asked.to_at),
+    }
 
 
 def _input(at: int | None) -> str:
@@ -112,6 +134,7 @@ def _list(filters: Filters) -> dict[str, Any]:
         "page": page,
         "filters": filters,
         "opened": deliveries.details(actor(), opened),
+        "come_for": opened[-1] if opened and not is_fragment() else None,
         "raw": raw,
         "links": _Links(filters, {**place, "top": top}, opened, raw),
         "masked": not actor().may(Permission.PAYLOADS),
@@ -135,7 +158,8 @@ class _Links:
         self._pinned = urlencode([*pairs, *((name, value) for name, value in place.items() if value)])
         self._unpinned = urlencode([*pairs, *((n, v) for n, v in place.items() if v and n != "top")])
         self._opened, self._raw = opened, raw
-        self._index, self._rows = url_for("deliveries.index"), url_for("deliveries.rows")
+        self._index = url_for("deliveries.index")
+        self._path = self._index.partition("?")[0]
 
     def toggled(self, public_id: str) -> str:
         """The query that opens a row, or closes it."""
@@ -151,9 +175,9 @@ class _Links:
         """The page of a query."""
         return with_query(self._index, query) if query else self._index
 
-    def fragment(self, query: str) -> str:
-        """The rows of a query."""
-        return with_query(self._rows, query) if query else self._rows
+    def beside(self, query: str) -> str:
+        """The page of a query, written as short as can be; for links on the very page."""
+        return self.page(query).removeprefix(self._path) if query else self._index
 
     def views(self, public_id: str) -> list[tuple[str, str, bool]]:
         """The ways a payload can be shown."""
