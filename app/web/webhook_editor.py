@@ -352,7 +352,26 @@ def _matched(form: WebhookForm) -> Matched | str | None:
         return error.message
 
 
+@bp.post("/webhooks/check-delivery")
+@needs(Permission.WEBHOOKS)
+def check_delivery() -> str:
+    """What the delivery settings come to, in words."""
+    return render_template(
+        "webhooks/_delivery.html", delivery_summary=form_summaries.delivery_summary(forms.read(request.form))
+    )
+
+
 # --- the page
+
+
+def _by_field(problems: Sequence[Problem]) -> dict[str, str]:
+    """All that is wrong with each field, as one text."""
+    found: dict[str, str] = {}
+    for problem in problems:
+        found[problem.field] = (
+            f"{found[problem.field]} {problem.message}" if problem.field in found else problem.message
+        )
+    return found
 
 
 def _page(
@@ -370,7 +389,7 @@ def _page(
         "form": form,
         "view": view,
         "problems": problems,
-        "errors": {problem.field: problem.message for problem in reversed(problems)},
+        "errors": _by_field(problems),
         "summary": [(problem.field, problem.message) for problem in problems],
         "accepted": "accept_ssl" in request.form,
         "conflict": conflict,
@@ -378,7 +397,7 @@ def _page(
         "was": was,
         "preset": preset,
         "presets": list(installed().presets.values()),
-        "schemes": [("none", "None"), *((name, name) for name in installed().schemes)],
+        "schemes": [("none", "None"), *((scheme.name, scheme.title) for scheme in installed().schemes.values())],
         "choices": offered,
         "paths": _paths(form, offered),
         "delivery_summary": form_summaries.delivery_summary(form),
