@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -448,6 +449,23 @@ def test_the_checker_tells_a_true_request_from_a_changed_one(ada, make_webhook, 
     assert "The body was changed: first difference at byte" in words(changed)
     assert "(a space)" in words(changed)
     assert "There is no header" in words(missing)
+
+
+def test_the_latest_request_fills_the_checker_and_is_valid(ada, make_webhook, receiver, publish, deliver):
+    webhook = make_webhook(url=receiver.url)
+    publish("job.created", b'{"id":7}')
+    deliver()
+    page = f"/webhooks/{webhook.id}/signature"
+
+    filled = html.unescape(ada.look(f"{page}?latest=1").text)
+    headers, body = (
+        re.search(rf'<textarea[^>]* name="{name}"[^>]*>\n(.*?)</textarea>', filled, re.DOTALL)[1]
+        for name in ("headers", "body")
+    )
+
+    assert body.encode() == receiver.requests[0].body
+    assert f"webhook-signature: {receiver.requests[0].headers['webhook-signature']}" in headers
+    assert "Valid." in words(ada.press(page, headers=headers, body=body))
 
 
 @pytest.mark.parametrize("preset", ["standard", "vomo", "github", "stripe"])
