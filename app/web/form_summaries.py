@@ -16,6 +16,8 @@ def delivery_summary(form: WebhookForm) -> str:
     delays = seconds_of(form.delays)
     if delays is None:
         return "the waits can't be read"
+    if not form.timeout.replace(".", "", 1).isdigit():
+        return "the timeout can't be read"
     each = f"{form.timeout} s"
     words = [f"up to {len(delays) + 1} attempts within {_roughly(sum(delays))}", f"{each} each"]
     if not delays:

@@ -29,7 +29,7 @@ from app.services.log import LogQuery
 from app.services.log import page as log_page
 from app.services.organization_settings import DEFAULT_PRESET
 from app.services.url_check import Checked, Level
-from app.web import form_changes, form_summaries, forms, is_fragment, needs, once, words
+from app.web import form_changes, form_problems, form_summaries, forms, is_fragment, needs, once, words
 from app.web.viewer import actor
 from app.web.webhook_list import line_of
 from app.web.webhooks import bp as bp
@@ -230,7 +230,7 @@ def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | Non
     sample, event = request.values.get("sample", first), request.values.get("sample_event", "").strip()
     facts: dict[str, Any] = {
         "built": None,
-        "troubles": [],
+        "obstacles": [],
         "sample": sample,
         "samples": [(name, f"sample {name}") for name in types] + OTHER_SAMPLES,
         "sample_event": event,
@@ -243,9 +243,10 @@ def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | Non
     try:
         facts["built"] = _built(wire, view, chosen)
     except Invalid as error:
-        facts["troubles"] = list(dict.fromkeys(problem.message for problem in error.problems))
+        in_the_way = [each for each in error.problems if form_problems.top_of(each) not in FILLED_IN]
+        facts["obstacles"] = list(dict.fromkeys(problem.message for problem in form_problems.in_order(in_the_way)))
     except NotFound:
-        facts["troubles"] = ["There is no event with this id, or you may not see it."]
+        facts["obstacles"] = ["There is no event with this id, or you may not see it."]
     built = facts["built"]
     facts["not_sent"] = words.lowered(words.reason(built.not_sent)) if built and built.not_sent else None
     facts["marks"] = _marks(form)
@@ -258,7 +259,7 @@ def _built(wire: forms.Given, view: WebhookView | None, chosen: dict[str, str]) 
     try:
         return preview.preview(actor(), wire, webhook=webhook, **chosen)
     except Invalid as error:
-        top = {problem.field.partition(".")[0].partition("[")[0] for problem in error.problems}
+        top = {form_problems.top_of(problem) for problem in error.problems}
         if not top <= FILLED_IN.keys() | {"business_units", "content_type"}:
             raise
         patched = {**wire, **{name: FILLED_IN[name] for name in top if name in FILLED_IN}}
@@ -364,16 +365,6 @@ def check_delivery() -> str:
 # --- the page
 
 
-def _by_field(problems: Sequence[Problem]) -> dict[str, str]:
-    """All that is wrong with each field, as one text."""
-    found: dict[str, str] = {}
-    for problem in problems:
-        found[problem.field] = (
-            f"{found[problem.field]} {problem.message}" if problem.field in found else problem.message
-        )
-    return found
-
-
 def _page(
     form: WebhookForm,
     view: WebhookView | None,
@@ -383,13 +374,14 @@ def _page(
     said: str = "",
     was: str = "",
 ) -> str:
+    problems = form_problems.in_order(problems)
     preset = installed().presets.get(form.preset) or installed().presets[DEFAULT_PRESET]
     offered = choices.choices(actor())
     facts: dict[str, Any] = {
         "form": form,
         "view": view,
         "problems": problems,
-        "errors": _by_field(problems),
+        "errors": form_problems.by_field(problems),
         "summary": [(problem.field, problem.message) for problem in problems],
         "accepted": "accept_ssl" in request.form,
         "conflict": conflict,

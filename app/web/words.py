@@ -16,7 +16,7 @@ from app.core.health import AUTO_OFF_AFTER_MS
 from app.core.states import PROBE, DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.models import ReplayState
 from app.services.replay_selection import LeftOut
-from app.web.filters import DAY_MS, ago_element, duration, iso, moment, number, time_element
+from app.web.filters import DAY_MS, ago_element, duration, emphasized, iso, moment, number, time_element
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -181,7 +181,9 @@ def reason(why: Reason, **facts: object) -> Markup:
     known = {name: fact for name, fact in facts.items() if fact is not None and f"{{{name}}}" in words.full}
     if not known:
         return Markup(words.plain)  # noqa: S704 - our own words
-    plain = {name: fact.removesuffix(".") if isinstance(fact, str) else fact for name, fact in known.items()}
+    plain = {
+        name: emphasized(fact.removesuffix(".")) if isinstance(fact, str) else fact for name, fact in known.items()
+    }
     return Markup(words.full).format(**plain)  # noqa: S704 - our own words; format escapes the facts
 
 

@@ -451,6 +451,20 @@ def test_the_checker_tells_a_true_request_from_a_changed_one(ada, make_webhook, 
     assert "There is no header" in words(missing)
 
 
+def test_all_that_is_wrong_is_said_in_the_order_of_the_form_and_nothing_else_is(ada):
+    wrong = {**FORM, "name": "", "url": "https://10.0.0.5:22/", "delays": "5 bananas", "mapping_field": ["a", "b"]}
+    answer = ada.press("/webhooks/new", **wrong, mapping_property=["client", "client"])
+
+    summary = re.findall(r'<li><a href="#([^"]+)">(.*?)</a>', answer.text)
+    assert answer.status_code == 422
+    assert [field for field, _ in summary] == ["name", "url", "url", "field_mapping[1].property", "retry.delays"]
+    assert summary[3][1] == "Two rows send <i>client</i>. Keep one."
+    said = words(answer).replace("\n", " ")
+    assert "POSTROOM_ALLOW_PORTS=22. 10.0.0.5 is a private address" in said, "the field names one of its two"
+    assert "start the server with POSTROOM_ALLOW_NETWORKS=10.0.0.5." in said, "it doesn't say how to allow it"
+    assert "<p>Give the webhook a name.</p>" not in answer.text, "it stands as trouble of the whole server"
+
+
 def test_the_latest_request_fills_the_checker_and_is_valid(ada, make_webhook, receiver, publish, deliver):
     webhook = make_webhook(url=receiver.url)
     publish("job.created", b'{"id":7}')
