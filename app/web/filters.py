@@ -141,7 +141,7 @@ def duration(ms: float | None) -> str:
 
 def emphasized(text: str) -> Markup:
     """Write a message with the names it marks, `Two rows send *client*.`, in italics. The text is escaped."""
-    return Markup(_MARKED.sub(r"<i>\1</i>", escape(text)))  # noqa: S704 - escaped before
+    return Markup(_MARKED.sub(r"<i>\1</i>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def size(count: int | None) -> str:

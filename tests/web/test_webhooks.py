@@ -185,7 +185,7 @@ def test_what_is_wrong_is_listed_and_all_but_secrets_is_kept(ada):
     page = words(answer)
     assert "Enter a URL, for example https://example.com/webhook." in page
     assert "Two rows send" in page
-    assert "Enter a number." in page
+    assert "Write the timeout as a number of seconds." in page
     assert answer.text.count('value="same"') == 2
     assert 'value="u"' in answer.text
     assert "hunter22" not in answer.text
