@@ -16,6 +16,7 @@ from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
 from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from app.services import (
+    changes,
     choices,
     drafts,
     filter_test,
@@ -31,7 +32,7 @@ from app.services.organization_settings import DEFAULT_PRESET
 from app.services.url_check import Checked, Level
 from app.web import form_changes, form_problems, form_summaries, forms, is_fragment, needs, once, words
 from app.web.viewer import actor
-from app.web.webhook_list import line_of
+from app.web.webhook_list import line_of, voice
 from app.web.webhooks import bp as bp
 
 if TYPE_CHECKING:
@@ -124,19 +125,33 @@ def save(public_id: str) -> Response | tuple[str, int]:
         return _page(form, view, error.problems), 422
     except Conflict as error:
         latest = replace(form, version=str(view.version))
-        return _page(latest, view, [], conflict=error.message), 409
+        return _page(latest, view, [], conflict=_who_else(public_id) or error.message), 409
     if edited.secret and not form.secret:
         once.keep(actor().public_id, public_id, edited.secret)
         return redirect(url_for(".signature", public_id=public_id), 303)
-    flash(_applies(view.waiting))
+    flash(_applies(edited.changed, view.waiting))
     return redirect(url_for(".show", public_id=public_id), 303)
 
 
-def _applies(waiting: int) -> str:
+def _applies(changed: Sequence[str], waiting: int) -> str:
+    """Say what an edit changed, and what that means for what waits."""
+    if not changed:
+        return "Nothing was changed."
+    names = ", ".join(name.replace("_", " ") for name in changed)
+    said = f"Changed: {names}. Applies from the next attempt"
     if not waiting:
-        return "Saved. Applies from the next attempt."
+        return f"{said}."
     count = "1 delivery is" if waiting == 1 else f"{waiting:,} deliveries are"
-    return f"Saved. Applies from the next attempt; {count} waiting."
+    return f"{said}; {count} waiting."
+
+
+def _who_else(public_id: str) -> str:
+    """Who saved last, and when; empty where the audit log no longer knows."""
+    last = next(iter(changes.of(actor(), public_id, limit=1)), None)
+    if last is None:
+        return ""
+    who = "You" if last.actor == actor().name else last.actor
+    return f"{who} changed this webhook at {voice().plain(last.at, 'm')}."
 
 
 def _unaccepted(form: WebhookForm, view: WebhookView | None) -> list[Problem]:
