@@ -395,7 +395,7 @@ def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None, days:
         return _off(view, voice, missed)
     if view.paused:
         by, at = view.paused_by or "a member", voice.since(view.paused_at or voice.now_at)
-        return Sentence("warning", Markup("Paused by {} at {}.").format(by, at), _waiting(view, "held"))
+        return Sentence("paused", Markup("Paused by {} at {}.").format(by, at), _waiting(view, "held"))
     if view.shut_until > voice.now_at:
         until = Markup("Backing off until {}").format(voice.near(view.shut_until, precision="m"))
         after = Markup(" after {} in a row.").format(_times(view.failures_in_row, "failure"))

@@ -110,6 +110,7 @@ def test_every_preset_can_be_used_as_it_is(preset: str) -> None:
     [
         ({"name": " "}, "name", "Give the webhook a name."),
         ({"name": "x" * 101}, "name", "A name can have 100 characters."),
+        ({"name": "a\u200bb"}, "name", "The name contains a character that can't be seen. Type it anew."),
         ({"name": "a\x1b[31m"}, "name", "The name contains a character that can't be seen. Type it anew."),
         ({"url": ""}, "url", "Enter a URL, for example https://example.com/webhook."),
         (
