@@ -16,6 +16,7 @@ from app.services import (
     deliveries,
     event_types,
     log,
+    retention,
     signatures,
     signing_secrets,
     standing,
@@ -218,7 +219,8 @@ def turn_on(public_id: str) -> BaseResponse | str:
 @needs(Permission.WEBHOOKS)
 def ask_off(public_id: str) -> str:
     """Ask what becomes of the deliveries that wait."""
-    return render_template("webhooks/off.html", line=_line(public_id), back=_place(public_id))
+    days = retention.kept(actor()).delivered
+    return render_template("webhooks/off.html", line=_line(public_id), back=_place(public_id), kept_days=days)
 
 
 @bp.post("/webhooks/<public_id>/off")
