@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 
 from app.core.access import Permission
 from app.core.envelope import EventFacts
@@ -63,7 +64,7 @@ FILLED_IN: dict[str, Any] = {
     "headers": {},
 }
 ALWAYS = ["*"]
-OTHER_SAMPLES = [("", "the preset's test event"), ("event", "an event's id …")]
+OTHER_SAMPLES = [("", "the preset's test event"), ("last", "the last real event"), ("event", "an event's id …")]
 PATHS_SHOWN = 200
 
 
@@ -151,7 +152,7 @@ def _who_else(public_id: str) -> str:
     if last is None:
         return ""
     who = "You" if last.actor == actor().name else last.actor
-    return f"{who} changed this webhook at {voice().plain(last.at, 'm')}."
+    return Markup("{} changed this webhook {}.").format(who, voice().at(last.at))
 
 
 def _unaccepted(form: WebhookForm, view: WebhookView | None) -> list[Problem]:
@@ -251,10 +252,18 @@ def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | Non
         "sample_event": event,
         "aspect": request.values.get("show") or request.values.get("aspect", "body"),
         "aspects": VIEWS,
+        "not_sent": None,
+        "marks": _marks(form),
     }
     chosen: dict[str, str] = {"event_type": sample} if sample in types else {}
     if sample == "event" and event:
         chosen = {"event": event}
+    if sample == "last" and not chosen:
+        newest = preview.newest_event(actor(), wire["events"])
+        if newest is None:
+            facts["obstacles"] = ["No event of the selected types has come yet. Choose another sample."]
+            return facts
+        chosen = {"event": newest}
     try:
         facts["built"] = _built(wire, view, chosen)
     except Invalid as error:
@@ -264,7 +273,6 @@ def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | Non
         facts["obstacles"] = ["There is no event with this id, or you may not see it."]
     built = facts["built"]
     facts["not_sent"] = words.lowered(words.reason(built.not_sent)) if built and built.not_sent else None
-    facts["marks"] = _marks(form)
     return facts
 
 

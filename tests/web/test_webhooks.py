@@ -228,7 +228,7 @@ def test_two_people_editing_at_once_are_told(ada, owner, make_webhook, receiver)
     answer = ada.press(f"/webhooks/{webhook.id}/edit", **fields, url=receiver.url)
 
     assert answer.status_code == 409
-    assert re.search(r"changed this webhook at \d\d:\d\d\.", words(answer))
+    assert re.search(r"changed this webhook at \d\d:\d\d ?\.", words(answer))
     assert 'value="Mine"' in answer.text
     assert webhooks.find(owner, webhook.id).settings["name"] == "Theirs"
 
@@ -463,6 +463,19 @@ def test_all_that_is_wrong_is_said_in_the_order_of_the_form_and_nothing_else_is(
     assert "POSTROOM_ALLOW_PORTS=22. 10.0.0.5 is a private address" in said, "the field names one of its two"
     assert "start the server with POSTROOM_ALLOW_NETWORKS=10.0.0.5." in said, "it doesn't say how to allow it"
     assert "<p>Give the webhook a name.</p>" not in answer.text, "it stands as trouble of the whole server"
+
+
+def test_the_preview_takes_the_last_real_event_of_the_selected_types(ada, owner, publish):
+    none = ada.press_in_place("/webhooks/preview", **FORM, sample="last")
+    publish("job.created", b'{"id":7}')
+    publish("estimate.created", b'{"id":8}')
+
+    form = {**FORM, "which_events": "pick", "events": ["job.created"]}
+    picked = words(ada.press_in_place("/webhooks/preview", **form, sample="last"))
+
+    assert "No event of the selected types has come yet." in words(none)
+    assert re.search(r'"id" ?: 7', picked)
+    assert not re.search(r'"id" ?: 8', picked)
 
 
 def test_the_latest_request_fills_the_checker_and_is_valid(ada, make_webhook, receiver, publish, deliver):
