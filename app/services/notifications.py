@@ -15,6 +15,7 @@ from app.services.scope import Actor, for_org
 
 NEWS_MS = 86_400_000
 MOST_OPEN = 100
+_TURNED_OFF = "It was turned off "
 LEVELS = {Cause.TURNED_OFF: "danger", Cause.WARNING: "danger", Cause.FAILING: "danger", Cause.RECOVERED: "note"}
 
 
@@ -34,6 +35,15 @@ class Notice:
     def gist(self) -> str:
         """The first sentence of its body."""
         return f"{self.body.partition('. ')[0].rstrip('.')}."
+
+    @property
+    def said(self) -> str:
+        """Its subject and first sentence as one, so that nothing is said twice."""
+        if self.cause is Cause.TURNED_OFF and self.gist.startswith(_TURNED_OFF):
+            return f"{self.subject} {self.gist.removeprefix(_TURNED_OFF)}"
+        if self.cause is Cause.FAILING and ": " in self.gist:
+            return f"{self.subject}: {self.gist.partition(': ')[2]}"
+        return f"{self.subject}. {self.gist}"
 
     @property
     def level(self) -> str:

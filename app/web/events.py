@@ -80,6 +80,7 @@ def _list() -> dict[str, Any]:
     return {
         "rows": found,
         "tallies": events.tally(found),
+        "units": events.unit_names(found),
         "asked": given,
         "filters": filters,
         "is_searched": _is_searched(asked),

@@ -40,11 +40,11 @@ BUSY_MS = 120_000  # so long after an arrival the next one is looked for every s
 @bp.get("/inbox")
 @needs(Permission.WEBHOOKS)
 def index() -> Response | str:
-    """Go to the first inbox, or offer to make it."""
-    known = inboxes.list_all(actor())
-    if not known:
+    """Go to the inbox that received last, or offer to make the first one."""
+    found = inboxes.last_used(actor())
+    if found is None:
         return render_template("inboxes/none.html", section="inbox", name=FIRST_NAME)
-    return redirect(url_for("inboxes.show", public_id=known[0].id))
+    return redirect(url_for("inboxes.show", public_id=found))
 
 
 @bp.get("/inbox/<public_id>")

@@ -54,6 +54,8 @@ def _facts() -> dict[str, Any]:
         "workers": system.list_workers(),
         "sizes": system.sizes(),
         "counted_up_to": system.COUNTED_UP_TO,
+        "pace": stats.pace(clock.now()),
+        "growth": growth.rate(),
     }
 
 
@@ -69,8 +71,6 @@ def _fixed() -> dict[str, Any]:
         "files": files,
         "options": list(_options(installed().settings)),
         "settings": installed().settings,
-        "pace": stats.pace(clock.now()),
-        "growth": growth.rate(),
         "backup": backup.last(installed().settings),
         "is_sqlite": is_sqlite(),
         "skew": system.clock_skew_ms(),

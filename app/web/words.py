@@ -104,7 +104,7 @@ REASONS: Mapping[Reason, Why] = {
     R.OWNER_CANNOT_SEE: Why(
         "Its owner may not see this event.", "Its owner, {owner}, may not see this event.", "Change owner", "owner"
     ),
-    R.FILTERED_OUT: Why("The filter didn't match.", "The filter {filter} didn't match.", "Filter", "filter"),
+    R.FILTERED_OUT: Why("The filter didn't match.", "The filter {filter} didn't match{found}.", "Filter", "filter"),
     R.CREATED_LATER: Why(
         "The webhook was created after the event.", "The webhook was created after the event, on {made}."
     ),
@@ -176,7 +176,7 @@ def attempt_line(outcome: Outcome, status: int | None, message: str | None) -> s
 
 
 def reason(why: Reason, **facts: object) -> Markup:
-    """Say a reason, with the fact its sentence names if given: since, event_type, unit, owner, filter, made, detail."""
+    """Say a reason, with the facts its sentence names if given: since, event_type, unit, owner, filter, found …"""
     words = REASONS[why]
     known = {name: fact for name, fact in facts.items() if fact is not None and f"{{{name}}}" in words.full}
     if not known:
@@ -185,8 +185,10 @@ def reason(why: Reason, **facts: object) -> Markup:
     return Markup(words.full).format(**plain)  # noqa: S704 - our own words; format escapes the facts
 
 
-def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None) -> Markup:
-    """Say in a sentence where a delivery stands. `last` is the line of its latest attempt."""
+def delivery(
+    row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None, begun: int | None = None
+) -> Markup:
+    """Say in a sentence where a delivery stands. `last`: the line of its latest attempt; `begun`: when one began."""
     if row.detail == PROBE:
         return Markup("A probe: is the receiver well again? ") + delivery(replace(row, detail=None), voice, last=last)
     tries = row.attempt_count - row.interruptions
@@ -197,7 +199,7 @@ def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | Non
             said = Markup("Waiting since {}.").format(voice.near(row.created_at))
             return said + _ahead(ahead)
         case "sending":
-            return Markup("Attempt {} in progress.").format(of)
+            return Markup("Attempt {} in progress{}.").format(of, _for(begun, voice))
         case "retrying":
             return Markup("Attempt {} failed: {}.").format(of, cause)
         case "paused":
@@ -214,6 +216,14 @@ def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | Non
             return Markup("Not sent: {}").format(lowered(reason(row.reason))) if row.reason else Markup("Not sent.")
         case _:
             return _failed(row, tries, cause)
+
+
+def _for(begun: int | None, voice: Voice) -> Markup:
+    if begun is None:
+        return Markup("")
+    seconds = max(0, voice.now_at - begun) // 1000
+    passed = f"{seconds} s" if seconds < 60 else duration(seconds * 1000)
+    return Markup(', <time datetime="{}" data-tick="up">{}</time>').format(iso(begun), passed)
 
 
 def _ahead(ahead: int | None) -> Markup:
@@ -276,7 +286,8 @@ def _facts(told: Explanation, voice: Voice, event_type: str, unit: str | None) -
         "event_type": event_type,
         "unit": unit,
         "owner": told.owner,
-        "filter": told.filter,
+        "filter": Markup("<code>{}</code>").format(told.filter) if told.filter else None,
+        "found": f": {told.found}" if told.found else "" if told.filter else None,
         "since": voice.since(told.off_since) if told.off_since is not None else None,
         "made": voice.since(told.created_at),
         "detail": told.detail,
