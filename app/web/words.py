@@ -182,7 +182,7 @@ def reason(why: Reason, **facts: object) -> Markup:
     if not known:
         return Markup(words.plain)  # noqa: S704 - our own words
     plain = {name: fact.removesuffix(".") if isinstance(fact, str) else fact for name, fact in known.items()}
-    return Markup(words.full).format(**plain)  # noqa: S704 - our own words; format escapes the facts
+    return Markup(words.full).format(**{"found": ""} | plain)  # noqa: S704 - our own words; format escapes the facts
 
 
 def delivery(
@@ -287,7 +287,7 @@ def _facts(told: Explanation, voice: Voice, event_type: str, unit: str | None) -
         "unit": unit,
         "owner": told.owner,
         "filter": Markup("<code>{}</code>").format(told.filter) if told.filter else None,
-        "found": f": {told.found}" if told.found else "" if told.filter else None,
+        "found": f": {told.found}" if told.found else None,
         "since": voice.since(told.off_since) if told.off_since is not None else None,
         "made": voice.since(told.created_at),
         "detail": told.detail,
