@@ -256,10 +256,8 @@ def went(told: Explanation, voice: Voice, *, event_type: str, unit: str | None) 
             return _not_sent(told, voice, event_type, unit)
         case "paused":
             return reason(R.WEBHOOK_PAUSED, since=voice.since(told.paused_since or voice.now_at))
-        case "retrying" | "queued" if told.next_attempt_at is not None and told.next_attempt_at > voice.now_at:
-            return Markup("Next at {}.").format(voice.near(told.next_attempt_at))
         case "retrying" | "queued":
-            return Markup("Next as soon as there is room.")
+            return _so_far(told) + _next(told.next_attempt_at, voice)
         case "sending":
             return Markup("Attempt {} in progress.").format(told.attempts)
         case "delivered":
@@ -271,6 +269,19 @@ def went(told: Explanation, voice: Voice, *, event_type: str, unit: str | None) 
             last = response(told.status, told.error)
             why = reason(told.reason, detail=told.detail or last) if told.reason not in (None, R.EXHAUSTED) else None
             return why or Markup("Gave up after {}: {}.").format(_times(told.attempts, "attempt"), last)
+
+
+def _so_far(told: Explanation) -> Markup:
+    if not told.attempts:
+        return Markup("")
+    answer = status_line(told.status) if told.status else response(None, told.error).capitalize()
+    return Markup("{} on attempt {}. ").format(answer, told.attempts)
+
+
+def _next(due_at: int | None, voice: Voice) -> Markup:
+    if due_at is None or due_at <= voice.now_at:
+        return Markup("Next as soon as there is room.")
+    return Markup("Next at {}.").format(voice.near(due_at))
 
 
 def _not_sent(told: Explanation, voice: Voice, event_type: str, unit: str | None) -> Markup:
