@@ -13,7 +13,7 @@ from app import clock
 from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState
 from app.errors import Conflict, Invalid, NotFound
-from app.services import deliveries, exports, inside, log, retention, saved_views, tests
+from app.services import deliveries, explain, exports, inside, log, retention, saved_views, tests
 from app.services.exports import Kind
 from app.web import attempts, downloads, is_fragment, live, log_filters, needs, own_path, payloads, words
 from app.web.carrying import with_query
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
     from app.services.deliveries import DeliveryView
+    from app.services.log import DeliveryRow
     from app.web.log_filters import Filters
 
 bp = Blueprint("deliveries", __name__)
@@ -254,7 +255,7 @@ def running(public_id: str) -> BaseResponse:
     stamp = deliveries.stamp_of(actor(), public_id)
     soon = stamp[0] is S.SENDING or (stamp[2] or 0) - clock.now() < 60_000
     load = lambda: _told(deliveries.find(actor(), public_id), filters)  # noqa: E731
-    return live.region("deliveries/_delivery.html", stamp, load, seconds=1 if soon else 5)
+    return live.region("deliveries/_running.html", stamp, load, seconds=1 if soon else 5)
 
 
 def _told(view: DeliveryView, filters: Filters) -> dict[str, Any]:
@@ -279,7 +280,22 @@ def _told(view: DeliveryView, filters: Filters) -> dict[str, Any]:
         "differs": attempts.differing(view),
         "is_live": view.row.finished_at is None,
         "is_test": view.row.kind is DeliveryKind.TEST,
+        "not_sent": _not_sent(view.row),
     }
+
+
+def _not_sent(row: DeliveryRow) -> dict[str, Any] | None:
+    """Why it was not sent, with the facts, and where the setting lies; None for what was, and for who may not ask."""
+    if row.state is not S.SKIPPED or not actor().may(Permission.WEBHOOKS):
+        return None
+    try:
+        why = explain.why(actor(), row.webhook, row.event)
+    except NotFound:  # the webhook was deleted since
+        return None
+    if why.told.delivery != row.id:  # it was replayed since
+        return None
+    said = words.went(why.told, voice(), event_type=why.event_type, unit=why.unit)
+    return {"said": said, "way": words.REASONS[why.told.reason] if why.told.reason else None}
 
 
 @bp.get("/deliveries/<public_id>/attempts/<int:number>")

@@ -321,7 +321,7 @@ def test_one_webhook_tells_why_an_event_or_a_type_was_not_sent(
 
     told = asked(event.id)
     assert "job.updated isn't selected. The business unit is selected, or all are. The owner may see it." in told
-    assert "The filter data.total > `100` didn't match. The webhook was off." in told
+    assert "The filter data.total > `100` didn't match: total was 40. The webhook was off." in told
     assert "would not be sent now" in asked("job.updated")
     assert "There is no event type job.nothing." in asked("job.nothing")
     assert "There is no event with this id" in asked("evt_0")
