@@ -103,7 +103,7 @@ listen("htmx:finally:request", e => {
     wait(el, Math.min(60, 2 ** fails / 2));
   }
 });
-listen("pointermove keydown", () => { inputAt = Date.now(); }, true);
+listen("pointermove keydown visibilitychange", () => { inputAt = Date.now(); }, true);
 listen("visibilitychange", () => { tick(); pollAll(); });
 on("click", "[data-pause]", () => { localStorage.live = (paused = !paused) ? "off" : "on"; showPause(); pollAll(); });
 const showPause = () => root.toggleAttribute("data-paused", paused);
