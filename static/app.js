@@ -1,4 +1,4 @@
-/* Poll clock, countdowns, dialogs, copying, boxes, keys. No page needs it. */
+/* No page needs it. */
 const doc = document, root = doc.documentElement, id = name => doc.getElementById(name);
 const $ = (selector, from = doc) => from.querySelector(selector);
 const $$ = (selector, from = doc) => [...from.querySelectorAll(selector)];
@@ -6,7 +6,7 @@ const listen = (types, run, options) => types.split(" ").forEach(type => doc.add
 const on = (types, selector, run) => listen(types, e => { const el = e.target.closest?.(selector); if (el) run(el, e); });
 const make = (tag, textContent, className) => Object.assign(doc.createElement(tag), { textContent, className });
 
-/* Words: heard; seen for 6 s; seen while they hold */
+/* Words: heard; seen; kept */
 const say = text => id("said").replaceChildren(text);
 const fade = p => setTimeout(() => (p.matches(":hover, :focus-within") ? fade(p) : p.remove()), 6e3);
 const toast = text => { const p = make("p", text, "toast"); id("toasts").append(p); fade(p); };
@@ -20,7 +20,7 @@ function notice(text = "", label, act = () => location.reload()) {
   id("notice").replaceChildren(...text ? [p] : []);
 }
 
-/* Time left and passed, by the server's clock */
+/* Time, by the server's clock */
 const skew = $("meta[name=now]") ? $("meta[name=now]").content - Date.now() : 0;
 function span(ms, rough) {
   const s = Math.max(0, ms) / 1e3 | 0, m = s / 60 | 0, h = m / 60 | 0, d = h / 24 | 0;
@@ -37,8 +37,8 @@ function tick() {
   }
 }
 
-/* Theme and zone: cookies for the server */
-const keep = (name, value) => { doc.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax`; };
+/* Theme and zone */
+const keep = (name, value) => doc.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax`;
 const home = Intl.DateTimeFormat().resolvedOptions().timeZone, { zone } = root.dataset;
 function useZone(name) {
   keep("zone", name);
@@ -56,7 +56,7 @@ on("submit", "form[data-prefer]", (form, e) => {
   e.submitter.closest("details").open = false;
 });
 
-/* The poll clock: names the tag of what is shown, waits as the server says */
+/* The poll clock */
 let inputAt = Date.now(), goodAt = inputAt, fails = 0, signedOut, paused = localStorage.live === "off";
 const pollAll = () => $$("[data-live]").forEach(poll);
 const wait = (el, seconds) => { clearTimeout(el.timer); el.timer = setTimeout(poll, seconds * 1e3, el); };
@@ -65,7 +65,7 @@ function poll(el) {
   if (Date.now() - inputAt > 18e5) notice("Updates paused.", "Resume", () => { inputAt = Date.now(); notice(); pollAll(); });
   else el.dispatchEvent(new Event("poll"));
 }
-/* New rows come only where nobody reads. */
+/* New rows come where nobody reads */
 function isAtRest(el) {
   const list = $(el.getAttribute("hx-target"));
   return scrollY < 8 && list && !list.contains(doc.activeElement) && !$("[name=open], :checked, [open]", list);
@@ -79,6 +79,7 @@ function showAttention(count) {
 }
 listen("htmx:config:request", e => {
   const { request, sourceElement: el } = e.detail.ctx;
+  request.action = request.submitter?.getAttribute("formaction") || request.action;
   if (request.method !== "GET") request.headers["X-CSRFToken"] = $("meta[name=csrf-token]").content;
   if (!el.dataset.live) return;
   if (el.dataset.etag) request.headers["If-None-Match"] = el.dataset.etag;
@@ -87,10 +88,10 @@ listen("htmx:config:request", e => {
 listen("htmx:finally:request", e => {
   const { sourceElement: el, response } = e.detail.ctx, status = response?.status || 0, { live } = el.dataset;
   release(el.closest("form"));
-  if (status === 401) { signedOut = true; notice("You were signed out.", "Sign in"); return; }
+  if ((signedOut = status === 401)) return notice("You were signed out.", "Sign in");
   if (!live) {
     if (!status || status > 499) notice(status ? "Something broke on our side." : "Not connected.", "Try again");
-    else if (status === 403 || status === 404) notice("That can't be done any more.", "Show what is there now");
+    else if ([403, 404].includes(status)) notice("That can't be done any more.", "Show what is there now");
   } else if (status && status < 500) {
     fails = 0;
     goodAt = Date.now();
@@ -103,7 +104,7 @@ listen("htmx:finally:request", e => {
     wait(el, Math.min(60, 2 ** fails / 2));
   }
 });
-listen("pointermove keydown visibilitychange", () => { inputAt = Date.now(); }, true);
+listen("pointermove keydown visibilitychange", () => inputAt = Date.now(), true);
 listen("visibilitychange", () => { tick(); pollAll(); });
 on("click", "[data-pause]", () => { localStorage.live = (paused = !paused) ? "off" : "on"; showPause(); pollAll(); });
 const showPause = () => root.toggleAttribute("data-paused", paused);
@@ -111,20 +112,18 @@ const showPause = () => root.toggleAttribute("data-paused", paused);
 /* What changed is tinted */
 let states;
 const badges = () => $$("tr[id] .badge").map(badge => [badge.closest("tr").id, badge.dataset.state, badge.closest("td").dataset]);
-listen("htmx:before:swap", () => { states = new Map(badges()); });
+listen("htmx:before:swap", () => states = new Map(badges()));
 listen("htmx:after:swap", () => {
   for (const [row, state, cell] of badges()) if ((states.get(row) || state) !== state) { cell.changed = ""; setTimeout(() => delete cell.changed, 1200); }
   refresh();
 });
-/* htmx 4 stops modified clicks on links without acting on them */
+/* htmx 4 stops modified clicks on links */
 const held = e => e.ctrlKey || e.metaKey || e.altKey;
 listen("click", e => { if ((held(e) || e.shiftKey) && e.target.closest?.("a[href]")) e.stopPropagation(); }, true);
-on("click", ".opener", ({ pathname, search }, e) => {
-  e.preventDefault();
-  htmx.ajax("GET", `${pathname}/rows${search}`, { target: "#rows", swap: "innerMorph", replace: pathname + search });
-});
+const beside = ({ pathname, search }, name, target, replace) => htmx.ajax("GET", `${pathname}/${name}${search}`, { target, swap: "innerMorph", replace: replace && pathname + search });
+on("click", ".opener", (link, e) => { e.preventDefault(); beside(link, "rows", "#rows", true); });
 
-/* A dialog holds the page it links to */
+/* Dialogs hold pages */
 async function ask(url, opener) {
   const dialog = id("dialog"), body = id("dialog-body");
   await htmx.ajax("GET", url, { target: body, swap: "innerHTML" });
@@ -141,7 +140,7 @@ on("click", "dialog", (dialog, e) => {
   if (out || e.target === dialog) dialog.close();
 });
 
-/* Copying, on plain http too */
+/* Copying, on http too */
 function copyByHand(text, button) {
   const area = make("textarea", text, "sr");
   button.after(area);
@@ -164,16 +163,16 @@ on("click", "[data-copy]", async button => {
   } catch { toast("Not copied. Copy it by hand."); }
 });
 
-/* Forms go once; changes are guarded */
+/* Forms go once */
 let unsaved;
-const busy = form => (form ? $$("[aria-busy]", form) : []), release = form => busy(form).forEach(b => { b.ariaBusy = b.ariaDisabled = null; });
+const busy = form => [...form?.elements || []].filter(b => b.ariaBusy), release = form => busy(form).forEach(b => { b.ariaBusy = b.ariaDisabled = null; });
 on("submit", "form[method=post]", (form, e) => {
-  if (busy(form).length) e.preventDefault();
+  if (form.id === "deeds" ? e.submitter.ariaBusy : busy(form)[0]) e.preventDefault();
   else if (e.submitter) e.submitter.ariaBusy = e.submitter.ariaDisabled = "true";
   if (form === unsaved) unsaved = 0;
 });
-on("input change", "form[data-guard]", form => { unsaved = form; });
-addEventListener("beforeunload", e => { if (unsaved?.isConnected) e.preventDefault(); });
+on("input change", "form[data-guard]", form => unsaved = form);
+addEventListener("beforeunload", e => unsaved?.isConnected && e.preventDefault());
 on("click", "[data-show]", button => {
   const field = id(button.dataset.show), show = field.type === "password";
   field.type = show ? "text" : "password";
@@ -181,7 +180,7 @@ on("click", "[data-show]", button => {
   button.lastChild.textContent = show ? "Hide" : "Show";
 });
 
-/* Boxes over boxes, their counts, search */
+/* Boxes */
 const boxes = (group, more = "") => $$(`[type=checkbox]:not([data-all])${more}`, group);
 function count(group) {
   const of = boxes(group).length, chosen = boxes(group, ":checked").length;
@@ -205,9 +204,10 @@ on("input", "[data-find]", field => {
 });
 
 /* Menus close on leaving */
+listen("toggle", ({ target: el }) => { if (el.open && "more" in el.dataset) beside($(".title", el.closest("tr")), "menu", el.lastChild); }, true);
 listen("click focusin", e => $$(".menu[open]").forEach(menu => { if (!menu.contains(e.target)) menu.open = false; }));
 
-/* Keys: never in fields, never with modifiers */
+/* Keys */
 let prefix = 0;
 function row(step) {
   const rows = $$("main tbody tr:not(.detail)"), tr = doc.activeElement.closest("tr"), at = rows.indexOf(tr?.matches(".detail") ? tr.previousElementSibling : tr);

@@ -53,14 +53,6 @@ class WebhookPage:
     pages: int
 
 
-@dataclass(frozen=True, slots=True)
-class Menus:
-    """What the list can be filtered by: business units by external id and name, event types."""
-
-    units: tuple[tuple[str, str], ...]
-    types: tuple[str, ...]
-
-
 def page(actor: Actor, asked: ListQuery) -> WebhookPage:
     """Return a page of the list."""
     actor.require(Permission.WEBHOOKS)
@@ -146,18 +138,22 @@ def _stamp(query: Select[Any]) -> Stamp:
     return Stamp(tuple(tuple(row) for row in rows), waiting, newest)
 
 
-def menus(actor: Actor) -> Menus:
-    """Return what the list can be filtered by."""
+def units(actor: Actor) -> list[tuple[str, str]]:
+    """Return the business units that the list can be filtered by: external id and name."""
     actor.require(Permission.WEBHOOKS)
-    units = select(BusinessUnit.external_id, BusinessUnit.name).order_by(BusinessUnit.name)
-    types = select(EventType.name, EventType.public_name).order_by(EventType.name)
+    query = select(BusinessUnit.external_id, BusinessUnit.name).order_by(BusinessUnit.name)
     with read() as session:
-        names = session.execute(types.where(EventType.organization_id == actor.organization_id)).all()
-        known = session.execute(units.where(BusinessUnit.organization_id == actor.organization_id)).all()
-    return Menus(
-        tuple((external_id, name) for external_id, name in known),
-        tuple(name for pair in names for name in pair if name),
-    )
+        found = session.execute(query.where(BusinessUnit.organization_id == actor.organization_id)).all()
+    return [(external_id, name) for external_id, name in found]
+
+
+def types(actor: Actor) -> list[str]:
+    """Return the event types that the list can be filtered by, public variants included."""
+    actor.require(Permission.WEBHOOKS)
+    query = select(EventType.name, EventType.public_name).order_by(EventType.name)
+    with read() as session:
+        pairs = session.execute(query.where(EventType.organization_id == actor.organization_id)).all()
+    return [name for pair in pairs for name in pair if name]
 
 
 def _on_page(query: Select[Any], number: int) -> Select[Any]:

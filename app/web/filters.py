@@ -106,12 +106,13 @@ def _rough(ms: int) -> str:
     return f"{number(ms // DAY_MS)} days"
 
 
-def ago_element(at: int | None, zone: tzinfo, now_at: int) -> Markup:
+def ago_element(at: int | None, zone: tzinfo, now_at: int, *, with_title: bool = True) -> Markup:
     """Write how long ago a moment was, with the moment itself on it; None is a dash."""
     if at is None:
         return Markup("–")
-    title = moment(at, zone, now_at, "ds")
-    return Markup('<time datetime="{}" data-tick="ago" title="{}">{}</time>').format(iso(at), title, ago(at, now_at))
+    title = Markup(' title="{}"').format(moment(at, zone, now_at, "ds")) if with_title else ""
+    exact = f"{iso(at)[: 19 if now_at - at < HOUR_MS else 16]}Z"
+    return Markup('<time datetime="{}" data-tick="ago"{}>{}</time>').format(exact, title, ago(at, now_at))
 
 
 def utc_clock(at: int) -> Markup:

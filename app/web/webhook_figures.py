@@ -60,6 +60,26 @@ def links(public_id: str, chosen: Period) -> list[tuple[str, str, bool]]:
     ]
 
 
+def spark(bars: Sequence[tuple[int, int]]) -> tuple[str, str]:
+    """Return the last day as two paths, 48 wide and 9 high: an outline of what was delivered, strokes of what was not.
+
+    `bars` are hours, delivered and not; two make a step. The gaps between the steps are the stylesheet's.
+    """
+    steps = [(bars[n][0] + bars[n + 1][0], bars[n][1] + bars[n + 1][1]) for n in range(0, len(bars), 2)]
+    most = max(1, *(delivered + failed for delivered, failed in steps))
+    outline, strokes, level, width = "", "", 0, 0
+    for at, (delivered, failed) in enumerate(steps):
+        lower = max(1, round(failed * 9 / most)) if failed else 0
+        upper = min(max(1, round(delivered * 9 / most)), 9 - lower) if delivered else 0
+        if upper != level:
+            outline += (f"h{4 * width}" if width else "") + f"V{9 - upper}"
+            level, width = upper, 0
+        width += 1
+        if failed:
+            strokes += f"M{4 * at + 2} {9 - upper}v-{lower}"
+    return f"M0 9{outline}h{4 * width}V9" if outline else "", strokes
+
+
 def charts(found: Statistics, view: WebhookView, voice: Voice) -> Charts:
     """Return what is drawn of the figures of one webhook."""
     part = PARTS[found.period]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 
 from app.core.access import Permission
 from app.core.states import FINISHED
@@ -65,6 +66,15 @@ def rows() -> Response:
     return live.region("webhooks/_list.html", stamp, lambda: webhook_list.facts(query), seconds=seconds)
 
 
+@bp.get("/webhooks/types")
+@needs(Permission.WEBHOOKS)
+def types() -> BaseResponse:
+    """The event types that the list can be filtered by, offered when that field is entered."""
+    if not is_fragment():
+        return redirect(url_for(".index"))
+    return Response(Markup("").join(Markup("<option>{}").format(name) for name in webhook_list.types()))
+
+
 @bp.get("/webhooks/attention")
 @needs(Permission.WEBHOOKS)
 def attention() -> Response:
@@ -81,6 +91,15 @@ def attention() -> Response:
 def show(public_id: str) -> str:
     """How a webhook is doing."""
     return render_template("webhooks/show.html", **_overview(public_id))
+
+
+@bp.get("/webhooks/<public_id>/menu")
+@needs(Permission.WEBHOOKS)
+def menu(public_id: str) -> BaseResponse | str:
+    """What the list's menu of a webhook holds; as a page, the webhook's own, where all of that can be done too."""
+    if not is_fragment():
+        return redirect(url_for(".show", public_id=public_id))
+    return render_template("webhooks/_menu.html", view=webhooks.find(actor(), public_id))
 
 
 @bp.get("/webhooks/<public_id>/overview")

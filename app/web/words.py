@@ -132,6 +132,7 @@ class Voice:
 
     zone: tzinfo
     now_at: int
+    is_brief: bool = False  # in long lists a time ago goes without the moment itself on it
 
     def when(self, at: int, form: str = "ds") -> Markup:
         """Write a moment with its date."""
@@ -159,7 +160,7 @@ class Voice:
 
     def ago(self, at: int) -> Markup:
         """Write how long ago a moment was; it ticks where there is script."""
-        return ago_element(at, self.zone, self.now_at)
+        return ago_element(at, self.zone, self.now_at, with_title=not self.is_brief)
 
     def plain(self, at: int, form: str = "ds") -> str:
         """Write a moment as text alone."""

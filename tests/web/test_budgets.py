@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
+from typing import Any
 
 import pytest
 
 from app.cli.demo.fill import fill
-from app.services import log
+from app.core.stats import HOUR_MS, Measure, hour_of
+from app.database import write
+from app.models import Stat, Webhook
+from app.services import log, webhooks
 from app.services.log import LogQuery
+from app.services.scope import for_org
 from tests.web.browser import sign_in
 from tests.web.test_deliveries import counted
 
@@ -29,6 +35,9 @@ PAGES = (
     "/account",
 )
 MOST_STATEMENTS = 12
+SYSTEMS = ("Billing", "Warehouse", "CRM", "Ledger", "Notifier", "Archive", "Search", "Data lake", "Fleet", "Payroll")
+PLACES = ("production", "staging", "Lisbon", "Porto", "Faro", "north", "south", "partners", "legacy")
+SENDS: tuple[dict[str, Any], ...] = ({}, {"events": ["job.created", "job.updated"]}, {"events": ["contractSigned"]})
 # A webhook's own pages load its parts a statement each, and the form builds the preview from what is there to choose.
 # The list asks for what can be chosen, what waits, what was missed, and the last day twice: by hour, and by duration.
 FORM = {"webhooks": 14, "new": 14, "edit": 25, "why": 18, "signature": 14, "changes": 12}
@@ -52,6 +61,45 @@ def test_a_page_of_the_log_weighs_eight_kilobytes_with_all_that_is_on_it(app, cl
 
     assert page.text.count("</tr>") == 51
     assert weight(page) <= 8_000
+
+
+def test_a_list_of_a_hundred_webhooks_weighs_twelve_kilobytes_with_their_last_day(app, clock):
+    made, _ = fill("Acme", 250, 1, lambda _: None)
+    living = [f"{what} {where}" for where in PLACES for what in SYSTEMS][: 100 - len(made.webhooks)]
+    for number, name in enumerate(living):
+        host = name.lower().replace(" ", "-")
+        hook = webhooks.create(
+            made.actor, {"name": name, "url": f"https://{host}.acme.example/hooks", **SENDS[number % 3]}
+        )
+        with write() as session:
+            row = for_org(session, made.actor, Webhook).one(hook.webhook.id)
+            row.turn_on("Maria Silva", clock.now)
+            row.lane.last_success_at = clock.now - number * 97_000
+            session.add_all(a_day(row.id, clock.now, number))
+    page = sign_in(app, made.actor).get("/webhooks")
+
+    assert page.text.count("</tr>") == 101
+    assert page.text.count('class="spark"') == 100
+    assert weight(page) <= 12_000
+
+
+def a_day(webhook_id: int, now: int, number: int) -> list[Stat]:
+    """What a webhook sends in a day: much by day, little by night, each in its own way; every tenth one also fails."""
+    chance, found = random.Random(number), []
+    busy, noon = (0, 3, 40, 400, 2_000)[number % 5], chance.uniform(11, 15)
+    for ago in range(24):
+        hour = hour_of(now) - ago * HOUR_MS
+        by_day = max(0.0, 1 - abs(hour // HOUR_MS % 24 - noon) / 8)
+        sent = round(busy * by_day * chance.uniform(0.7, 1.3))
+        failed = round(sent * chance.uniform(0, 0.4)) if number % 10 == 2 else 0
+        for measure, key, count in (
+            (Measure.FIRST, "job.created", sent - failed),
+            (Measure.MISSED, "job.created", failed),
+            (Measure.ANSWER, f"200 {20 + number * 7}", sent - failed),
+        ):
+            if count:
+                found.append(Stat(webhook_id=webhook_id, hour=hour, measure=measure, key=key, count=count))
+    return found
 
 
 def test_a_delivery_with_a_large_payload_stays_small_and_a_poll_of_nothing_new_smaller(
