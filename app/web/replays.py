@@ -212,9 +212,16 @@ def _told(found: Progress) -> dict[str, Any]:
     }
 
 
+@bp.get("/replays/<public_id>/stop")
+@needs(Permission.REPLAY)
+def ask_stop(public_id: str) -> str:
+    """Ask what becomes of what was made and not sent."""
+    return render_template("replays/stop.html", found=replays.progress(actor(), public_id))
+
+
 @bp.post("/replays/<public_id>/stop")
 @needs(Permission.REPLAY)
 def stop(public_id: str) -> BaseResponse:
     """Make no more deliveries."""
-    replays.stop(actor(), public_id)
+    replays.stop(actor(), public_id, cancel_waiting=request.form.get("waiting") == "cancel")
     return redirect(url_for(".show", public_id=public_id), 303)
