@@ -211,6 +211,7 @@ def _fresh(preset: str) -> WebhookForm:
     """A new webhook as a preset has it."""
     chosen = drafts.preset_named(preset if preset in installed().presets else DEFAULT_PRESET)
     form = forms.shown(drafts.defaults_of(chosen), asks_units="business_units" in chosen.require)
+    form = replace(form, owner=organization_settings.new_webhooks_owner(actor()))
     if "content_type" in chosen.require:
         form = replace(form, content_type="")
     return form

@@ -227,7 +227,9 @@ def test_two_people_editing_at_once_see_what_differs_and_choose(ada, owner, memb
     answer = ada.press(f"/webhooks/{webhook.id}/edit", **fields, url=receiver.url)
 
     assert answer.status_code == 409
-    assert "Max changed this webhook at 09:00. Your version is below; saving it replaces what is saved." in words(answer)
+    assert "Max changed this webhook at 09:00. Your version is below; saving it replaces what is saved." in words(
+        answer
+    )
     assert "Name Mine Theirs Take theirs" in words(answer)
     assert "Webhook URL" not in words(answer).partition("Preview")[0].partition("Like")[0]
     assert 'value="Mine"' in answer.text
