@@ -65,12 +65,30 @@ def change(actor: Actor, wanted: OrganizationSettings) -> None:
             audit.record(session, actor, "organization.changed", organization, changes)
 
 
-def new_webhooks_preset(actor: Actor) -> str:
-    """Return the preset that the form of a new webhook begins with."""
+@dataclass(frozen=True, slots=True)
+class Begins:
+    """What the form of a new webhook begins with; `owner` is an e-mail address, empty for whoever makes it."""
+
+    preset: str
+    owner: str
+
+
+def new_webhooks(actor: Actor) -> Begins:
+    """Return what the organization chose for new webhooks. Who may choose no other owner owns what they make."""
     actor.require(Permission.WEBHOOKS)
+    query = (
+        select(Organization.default_preset, User.email)
+        .outerjoin(
+            Membership,
+            (Membership.public_id == Organization.default_owner) & (Membership.organization_id == Organization.id),
+        )
+        .outerjoin(User, (User.id == Membership.user_id) & User.is_active)
+        .where(Organization.id == actor.organization_id)
+    )
     with read() as session:
-        chosen = session.get_one(Organization, actor.organization_id).default_preset
-    return chosen if chosen and chosen in installed().presets else DEFAULT_PRESET
+        preset, owner = session.execute(query).one()
+    known = preset if preset is not None and preset in installed().presets else DEFAULT_PRESET
+    return Begins(known, owner if owner and actor.may(Permission.MEMBERS) else "")
 
 
 def _problems(wanted: OrganizationSettings) -> list[Problem]:
@@ -92,16 +110,6 @@ def default_owner(session: Session, organization: Organization) -> Membership | 
     member = select(Membership).join(User, User.id == Membership.user_id).where(User.is_active)
     member = member.where(Membership.organization_id == organization.id)
     return session.scalar(member.where(Membership.public_id == organization.default_owner))
-
-
-def new_webhooks_owner(actor: Actor) -> str:
-    """Return the e-mail address of whom the form of a new webhook begins with; empty for the actor."""
-    actor.require(Permission.WEBHOOKS)
-    if not actor.may(Permission.MEMBERS):  # they may choose nobody else
-        return ""
-    with read() as session:
-        owner = default_owner(session, session.get_one(Organization, actor.organization_id))
-        return owner.user.email if owner else ""
 
 
 def owners(actor: Actor) -> list[tuple[str, str]]:

@@ -80,7 +80,8 @@ def new() -> str:
         form = forms.shown({**settings, **copy})
         form = replace(form, stored=frozenset(), version="")
     else:
-        form = _fresh(request.args.get("preset") or organization_settings.new_webhooks_preset(actor()))
+        begins = organization_settings.new_webhooks(actor())
+        form = replace(_fresh(request.args.get("preset") or begins.preset), owner=begins.owner)
     return _page(replace(form, url=request.args.get("url", form.url)), None)
 
 
@@ -211,7 +212,6 @@ def _fresh(preset: str) -> WebhookForm:
     """A new webhook as a preset has it."""
     chosen = drafts.preset_named(preset if preset in installed().presets else DEFAULT_PRESET)
     form = forms.shown(drafts.defaults_of(chosen), asks_units="business_units" in chosen.require)
-    form = replace(form, owner=organization_settings.new_webhooks_owner(actor()))
     if "content_type" in chosen.require:
         form = replace(form, content_type="")
     return form

@@ -81,7 +81,7 @@ def test_settings_are_read_and_changed(api, owner):
     assert {error["field"] for error in refused.json["errors"]} >= {"name"}
     refused = api.patch("/organization", {"default_preset": "none", "retention_failed_days": 91})
     assert {error["field"] for error in refused.json["errors"]} == {"default_preset", "retention_failed_days"}
-    assert organization_settings.new_webhooks_preset(owner) == "jobs"
+    assert organization_settings.new_webhooks(owner).preset == "jobs"
 
 
 def test_new_webhooks_belong_to_whom_the_organization_chose(api, owner, member, make_member):
@@ -92,7 +92,7 @@ def test_new_webhooks_belong_to_whom_the_organization_chose(api, owner, member, 
     assert api.post("/webhooks", draft).json["owner"] == "grace@acme.test"
     assert api.post("/webhooks", {**draft, "owner": "ada@acme.test"}).json["owner"] == "ada@acme.test"
     assert webhooks.create(member, draft).webhook.settings["owner"] == "max@acme.test", "they may choose nobody else"
-    assert organization_settings.new_webhooks_owner(owner) == "grace@acme.test"
+    assert organization_settings.new_webhooks(owner).owner == "grace@acme.test"
     refused = api.patch("/organization", {"default_owner": "nobody@acme.test"})
     assert refused.json["errors"][0]["field"] == "default_owner"
 
