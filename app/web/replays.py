@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from app import clock, ids
 from app.core.access import Permission
 from app.errors import Conflict, Invalid
-from app.services import log, replay_selection, replays
+from app.services import log_menus, replay_selection, replays
 from app.services.log import LogQuery
 from app.services.replay_selection import MOST_CHOSEN, Wanted
 from app.services.replays import Order, Progress, ReplayView
@@ -163,7 +163,7 @@ def _question(asked: Asked, errors: dict[str, str]) -> str:
 def _sentence(filters: Filters, chosen: int) -> str:
     if chosen:
         return "The selected delivery" if chosen == 1 else f"{chosen} selected deliveries"
-    said = log_filters.sentence(filters, log.menus(actor()), voice())
+    said = log_filters.sentence(filters, log_menus.menus(actor()), voice())
     return said.rpartition(", newest first")[0] or said
 
 
