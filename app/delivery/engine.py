@@ -42,7 +42,6 @@ WAIT_FOR_NAME_S = 0.005  # or for a token
 WORTH_A_COMMIT = 32
 RIPE_UNDER_LOAD_S = 0.100
 LINGER_S = 1.0
-LEASE_MARGIN_MS = 30_000
 START_MARGIN_MS = 10_000
 OUR_FAULT_PAUSE_S = 5.0
 STORAGE_PAUSE_S = 1.0
@@ -270,7 +269,7 @@ class Engine:
         return Line(line.webhook_id, line.organization_id, room, line.retrying, proven.last_served, line.replaying)
 
     def _lease_ms(self) -> int:
-        return 2 * 60_000 + LEASE_MARGIN_MS  # twice the longest timeout a webhook can have, and a margin
+        return queue.LEASE_MS
 
     def _load(self, claims: list[Claim]) -> None:
         if not claims:

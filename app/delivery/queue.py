@@ -37,6 +37,7 @@ PENDING = text("delivery.state = 'pending'")
 SENDING = text("delivery.state = 'sending'")
 UNDELIVERED = text("delivery.state IN ('failed', 'pending', 'sending')")
 
+LEASE_MS = 2 * 60_000 + 30_000  # twice the longest timeout a webhook can have, and a margin
 MOST_INTERRUPTIONS = 3
 AFTER_SECOND_INTERRUPTION_MS = 10_000
 SLICE = 500

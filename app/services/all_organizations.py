@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from app import clock
 from app.core.access import Scope
 from app.core.passwords import email_problem
+from app.core.texts import is_readable
 from app.database import read, write
 from app.errors import Invalid, NotFound, Problem
 from app.models import Event, Membership, Organization, User, Webhook
@@ -84,7 +85,7 @@ def add(operator: Actor, name: str, email: str, admin: str, *, with_key: bool = 
     problems = name_problems("organization", name)
     if words := email_problem(email):
         problems.append(Problem("email", words))
-    if not 0 < len(admin) <= LONGEST_NAME or not admin.isprintable():
+    if not 0 < len(admin) <= LONGEST_NAME or not is_readable(admin):
         problems.append(Problem("name", f"Give a name of 1 to {LONGEST_NAME} characters."))
     if problems:
         raise Invalid(problems)

@@ -27,8 +27,8 @@ class Change:
     row_id: int
 
 
-def of(actor: Actor, object_id: str) -> list[Change]:
-    """Return the changes of the actor's own organization's object, newest first, at most 200.
+def of(actor: Actor, object_id: str, limit: int = MOST_LISTED) -> list[Change]:
+    """Return the changes of the actor's own organization's object, newest first.
 
     The caller has made sure that the actor may see the object.
     """
@@ -36,7 +36,7 @@ def of(actor: Actor, object_id: str) -> list[Change]:
         select(AuditEntry)
         .where(AuditEntry.organization_id == actor.organization_id, AuditEntry.object_id == object_id)
         .order_by(AuditEntry.id.desc())
-        .limit(MOST_LISTED)
+        .limit(limit)
     )
     with read() as session:
         return [

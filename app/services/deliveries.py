@@ -70,6 +70,7 @@ class DeliveryView:
     has_jitter: bool
     body: bytes | None  # as it was sent last; None: not sent yet
     content_type: str = ""  # of the body
+    sending_since: int | None = None  # the attempt that is under way
     ahead: int | None = None  # what waits before it for the same webhook; only where it was asked for
 
 
@@ -111,6 +112,7 @@ _DETAILS = (
     Webhook.timeout_ms,
     Webhook.jitter,
     Webhook.on_exhausted,
+    Delivery.leased_until,
 )
 
 
@@ -130,6 +132,7 @@ def _view(row: Row[Any], rows: Sequence[Attempt], bodies: dict[tuple[int, bytes]
         has_jitter=row.jitter > 0,
         body=sent.request_body if sent else None,
         content_type=header(sent.request_headers, "content-type") if sent else "",
+        sending_since=row.leased_until - queue.LEASE_MS if row.leased_until is not None else None,
     )
 
 

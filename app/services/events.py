@@ -336,6 +336,14 @@ def tally(rows: Sequence[Event]) -> dict[int, Tally]:
     return {event_id: Tally(**of) for event_id, of in counts.items()}
 
 
+def unit_names(rows: Sequence[Event]) -> dict[int, str]:
+    """Return the names of the business units of events already found, by row id."""
+    wanted = {row.business_unit_id for row in rows if row.business_unit_id is not None}
+    query = select(BusinessUnit.id, BusinessUnit.name).where(BusinessUnit.id.in_(wanted))
+    with read() as session:
+        return dict(session.execute(query).all()) if wanted else {}
+
+
 def visible(actor: Actor) -> ColumnElement[bool]:
     """The events an actor sees who doesn't see all: those of their business units, of none, or addressed to them."""
     units = select(MembershipUnit.business_unit_id).where(MembershipUnit.membership_id == actor.membership_id)

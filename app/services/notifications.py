@@ -33,8 +33,13 @@ class Notice:
 
     @property
     def gist(self) -> str:
-        """The first sentence of its body."""
-        return f"{self.body.partition('. ')[0].rstrip('.')}."
+        """Its subject and what the first sentence of its body adds to that: `Warehouse was turned off on 17 Nov …`."""
+        first = f"{self.body.partition('. ')[0].rstrip('.')}."
+        _, was_off, rest = first.partition("It was turned off")
+        if was_off:
+            return f"{self.subject}{rest}"
+        _, colon, rest = first.partition(": ")
+        return f"{self.subject}{colon or '. '}{rest or first}"
 
     @property
     def level(self) -> str:

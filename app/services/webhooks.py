@@ -71,6 +71,7 @@ class Created:
     webhook: WebhookView
     secret: str | None
     test_delivery: str | None = None
+    changed: tuple[str, ...] = ()  # names of the settings that an edit changed
 
 
 def create(actor: Actor, given: Given) -> Created:
@@ -137,8 +138,8 @@ def edit(actor: Actor, public_id: str, given: Given, *, version: int | None = No
     settings.forget(row_id)
     if enabled is not None and enabled != view.enabled:
         switched = turn_on(actor, public_id) if enabled else turn_off(actor, public_id)
-        return Created(switched.webhook, secret, switched.test_delivery)
-    return Created(view, secret)
+        return Created(switched.webhook, secret, switched.test_delivery, tuple(changes))
+    return Created(view, secret, changed=tuple(changes))
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any], given: Given) -> dict[str, tuple[Any, Any]]:

@@ -28,6 +28,17 @@ def test_nothing_is_handed_out_when_nothing_is_free():
     assert share([line(1)], free=0) == {}
 
 
+def test_hundreds_of_lines_all_get_some_before_any_gets_all_it_has_room_for():
+    shares = share([line(number, room=64) for number in range(1, 1001)], free=756)
+
+    assert len(shares) == 95
+    assert set(shares.values()) == {8, 4}
+
+
+def test_what_even_portions_leave_goes_to_the_first():
+    assert share([line(1, room=64), line(2, room=5), line(3, room=64)], free=100) == {1: 62, 2: 5, 3: 33}
+
+
 def test_a_line_without_room_is_passed_over():
     assert share([line(1, room=0), line(2)], free=4) == {2: 4}
 
@@ -47,7 +58,7 @@ def test_replays_get_a_quarter_of_the_places_together_while_others_wait():
     shares = share([*replays, line(3, room=200, served=9)], free=100)
 
     assert shares == {1: 25, 3: 75}
-    assert share(replays, free=100) == {1: 60, 2: 40}
+    assert share(replays, free=100) == {1: 50, 2: 50}
 
 
 def test_one_organization_gets_half_of_the_places_while_another_waits():
