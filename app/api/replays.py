@@ -72,11 +72,16 @@ def show(path: ById) -> Response:
     return _shown(path.id)
 
 
-@calls.call("POST", "/replays/<id>/stop", WRITE, name="stopReplay", answers={200: schemas.Replay})
-def stop(path: ById) -> Response:
-    """Make no more deliveries; those that were made are still sent. One that has ended stays as it is."""
-    replays.stop(actor(), path.id)
-    return _shown(path.id)
+@calls.call("POST", "/replays/<id>/stop", WRITE, name="stopReplay", answers={200: schemas.Replay}, needs_body=False)
+@documented(path=ById, body=schemas.StopOrder)
+def stop(id: str) -> Response:  # noqa: A002
+    """Make no more deliveries; those that were made are still sent, or canceled. The body may be left out.
+
+    A replay that has ended stays as it is.
+    """
+    asked = bodies.read_optional(schemas.StopOrder)
+    replays.stop(actor(), id, cancel_waiting=asked.cancel_waiting)
+    return _shown(id)
 
 
 @calls.call(

@@ -37,7 +37,7 @@ def show() -> Response:
             "delivered_per_minute": round(pace.per_minute, 2),
             "lag_p95_ms": pace.lag_p95,
             "last_backup_at": serialize.moment_or_null(backup.last(settings)),
-            "clock_skew_ms": system.clock_skew_ms(),
+            "clock_off_ms": system.clock_off_ms(),
             "findings": [asdict(each) for each in doctor.examine(settings) if each.verdict is not Verdict.OK],
             "own_files": [asdict(each) for each in own_files.check()],
             "version": __version__,

@@ -16,7 +16,7 @@ from app.core.outcome import Facts, Result, judge
 from app.core.shaping import EventFacts, ShapeError
 from app.core.states import ErrorClass, Outcome
 from app.database import is_sqlite, is_unavailable
-from app.delivery import build, loading, queue, settings
+from app.delivery import build, loading, queue, settings, skew
 from app.delivery.bodies import Body, SharedBodies
 from app.delivery.directory import surroundings_of
 from app.delivery.installed import installed
@@ -387,7 +387,9 @@ class Engine:
         """Judge an answer and free its seat at once, before anything is written."""
         flight = self._flights.pop(key)
         claim = flight.held.claim
-        result = judge(facts, flight.request.url, flight.settings.success_codes, clock.now())
+        now = clock.now()
+        result = judge(facts, flight.request.url, flight.settings.success_codes, now)
+        skew.note(flight.host, facts.head, now)
         self.seats.leave(claim.webhook_id, flight.host, is_retry=claim.number > 1, is_replay=_is_of_replay(claim))
         if claim.kind != "test":
             self.seats.learn(

@@ -17,7 +17,7 @@ from app.database import door_of, read, write
 from app.delivery import bell, queue
 from app.errors import Conflict, NotFound
 from app.models import Attempt, BusinessUnit, Delivery, Event, Lane, SentBody, Webhook
-from app.services import audit, log, preview
+from app.services import audit, log, log_query, preview
 from app.services.events import may_see
 from app.services.routing import target_of
 from app.services.scope import Actor, for_org
@@ -179,7 +179,9 @@ def neighbours(actor: Actor, asked: LogQuery, row: DeliveryRow) -> tuple[str | N
         for newer in (True, False):
             placed = replace(asked, cursor=row.cursor, newer=newer, top=None, oldest_first=False)
             query = log.matching(actor, placed).with_only_columns(Delivery.public_id)
-            found.append(session.scalar(log.placed(query, placed, log.floor_of(session, actor, placed)).limit(1)))
+            found.append(
+                session.scalar(log_query.placed(query, placed, log_query.floor_of(session, actor, placed)).limit(1))
+            )
     return found[0], found[1]
 
 

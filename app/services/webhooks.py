@@ -18,8 +18,9 @@ from app.database import is_sqlite, read, write
 from app.delivery import bell, health, notices, queue, settings
 from app.delivery.installed import installed
 from app.errors import Changed, Conflict, Invalid, Problem
-from app.models import Lane, Membership, SigningSecret, User, Webhook, Worker
+from app.models import Lane, Membership, Organization, SigningSecret, User, Webhook, Worker
 from app.services import audit, drafts, routing, tests
+from app.services.organization_settings import default_owner
 from app.services.scope import Actor, for_org
 from app.services.signing_secrets import new_secret
 
@@ -152,9 +153,15 @@ def _changes(before: dict[str, Any], after: dict[str, Any], given: Given) -> dic
 
 
 def _owner(session: Session, actor: Actor, email: str | None) -> Membership | None:
-    """The member a webhook answers to: its maker, unless another is named by e-mail."""
+    """The member a webhook answers to: the one named by e-mail, else the organization's choice, else its maker.
+
+    Who may not choose another owner owns what they make.
+    """
     members = select(Membership).where(Membership.organization_id == actor.organization_id)
     if email is None:
+        chosen = default_owner(session, session.get_one(Organization, actor.organization_id))
+        if chosen is not None and actor.may(Permission.MEMBERS):
+            return chosen
         if actor.membership_id is not None:
             return session.get(Membership, actor.membership_id)
         return session.scalar(members.join(Membership.role).order_by(Membership.id).limit(1))

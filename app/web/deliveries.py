@@ -13,7 +13,7 @@ from app import clock
 from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState
 from app.errors import Conflict, Invalid, NotFound
-from app.services import deliveries, explain, exports, inside, log, retention, saved_views, tests
+from app.services import deliveries, explain, exports, inside, log, log_menus, retention, saved_views, tests
 from app.services.exports import Kind
 from app.web import attempts, downloads, is_fragment, live, log_filters, needs, own_path, payloads, words
 from app.web.carrying import with_query
@@ -51,7 +51,7 @@ def voice() -> Voice:
 def index() -> BaseResponse:
     """Deliveries, newest first."""
     filters = log_filters.read(request.args, voice())
-    menus, views = log.menus(actor()), saved_views.list_all(actor())
+    menus, views = log_menus.menus(actor()), saved_views.list_all(actor())
     response = make_response(
         render_template(
             "deliveries/index.html",
@@ -74,14 +74,14 @@ def choices() -> BaseResponse:
     filters = log_filters.read(request.args, voice())
     if not is_fragment():
         return redirect(filters.url(choose=_chosen_menu()))
-    return make_response(render_template("deliveries/_filters.html", **_form(filters, log.menus(actor()))))
+    return make_response(render_template("deliveries/_filters.html", **_form(filters, log_menus.menus(actor()))))
 
 
 def _chosen_menu() -> str:
     return request.args.get("choose", "")[:20]
 
 
-def _form(filters: Filters, menus: log.Menus) -> dict[str, Any]:
+def _form(filters: Filters, menus: log_menus.Menus) -> dict[str, Any]:
     """Everything `_filters.html` needs besides the filters."""
     return {
         "filters": filters,

@@ -15,7 +15,7 @@ from app.core import cursors, raw
 from app.core.access import Permission
 from app.core.raw import RawError
 from app.errors import AppError, Invalid, Problem
-from app.services import deliveries, event_search, event_types, events, explain, log
+from app.services import deliveries, event_search, event_types, events, explain, log_menus
 from app.services.events import EventQuery, Posted
 from app.web import is_fragment, live, log_filters, needs, words
 from app.web.deliveries import LOG, voice
@@ -38,7 +38,7 @@ SWITCHES = {"switch": "webhooks.turn_on", "resume": "webhooks.resume"}
 @needs(*LOG)
 def index() -> str:
     """What was published, newest first."""
-    return render_template("events/index.html", menus=log.menus(actor()), periods=log_filters.PERIODS, **_list())
+    return render_template("events/index.html", menus=log_menus.menus(actor()), periods=log_filters.PERIODS, **_list())
 
 
 @bp.get("/events/rows")
@@ -262,7 +262,7 @@ def _form(given: dict[str, str], texts: dict[str, str] | None, errors: dict[str,
         given=given,
         texts=texts,
         errors=errors,
-        units=[("", "None"), *log.unit_names(actor())],
+        units=[("", "None"), *log_menus.unit_names(actor())],
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from werkzeug.datastructures import MultiDict
 
-    from app.services.log import Menus
+    from app.services.log_menus import Menus
     from app.web.words import Voice
 
 SEVERAL = ("state", "webhook", "event_type", "kind", "unit", "response", "error")

@@ -76,6 +76,7 @@ def _fixed() -> dict[str, Any]:
         "backup": backup.last(installed().settings),
         "is_sqlite": is_sqlite(),
         "skew": system.clock_skew_ms(),
+        "clock_off": system.clock_off_ms(),
         "findings": [one for one in doctor.examine(installed().settings) if one.verdict is not Verdict.OK],
     }
 

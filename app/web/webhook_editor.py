@@ -81,7 +81,8 @@ def new() -> str:
         form = forms.shown({**settings, **copy})
         form = replace(form, stored=frozenset(), version="")
     else:
-        form = _fresh(request.args.get("preset") or organization_settings.new_webhooks_preset(actor()))
+        begins = organization_settings.new_webhooks(actor())
+        form = replace(_fresh(request.args.get("preset") or begins.preset), owner=begins.owner)
     return _page(replace(form, url=request.args.get("url", form.url)), None)
 
 

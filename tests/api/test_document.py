@@ -103,6 +103,7 @@ def test_a_body_that_may_be_left_out_is_documented_as_such(document):
         "rotateSecret",
         "replayDelivery",
         "sendMissed",
+        "stopReplay",
         "deactivateMember",
     }
     assert {name for name, required in wanted.items() if not required} == left_out

@@ -8,15 +8,18 @@ from dataclasses import replace
 
 import pytest
 import trustme
+from sqlalchemy import update
 
 from app.core import signing
 from app.core.addresses import Allowed
-from app.core.states import DeliveryState, ErrorClass, Reason
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
+from app.database import write
 from app.delivery import engine as engines
 from app.delivery import installed as surroundings
 from app.delivery import queue
 from app.delivery import settings as kept
 from app.delivery.installed import installed
+from app.models import Delivery
 from app.services import companies, deliveries, signing_secrets, tests, webhooks
 from tests.support import rows
 from tests.support.receiver import Receiver, answer
@@ -339,6 +342,27 @@ class TestPausedOffAndByHand:
         assert sorted(states()) == [("delivered", [200])] * 4 + [("pending", [])] * 36
         assert {row.attempt_count for row in rows.deliveries()} == {0, 1}
         assert deliver() == 0
+
+    def test_replays_leave_three_quarters_of_the_seats_to_what_is_fresh(
+        self, publish, make_webhook, make_type, receiver, running, engine
+    ):
+        engine.seats.total = 8
+        for name in ("job.old", "job.new"):
+            make_type(name)
+        old, fresh = (make_webhook(url=receiver.url, events=[name], max_in_flight=8) for name in ("job.old", "job.new"))
+        for _ in range(6):
+            publish("job.old")
+        with write() as session:
+            session.execute(update(Delivery).values(kind=DeliveryKind.REPLAY))
+        publish("job.new")
+        receiver.hold()
+        with running():
+            receiver.wait_for(3)
+            sitting = (engine.seats.by_webhook[old.row_id], engine.seats.by_webhook[fresh.row_id])
+            receiver.release()
+
+        assert sitting == (2, 1)
+        assert engine.seats.replays == 0
 
     def test_what_waits_for_a_deleted_webhook_is_canceled(
         self, publish, make_webhook, receiver, deliver, states, owner

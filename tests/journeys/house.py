@@ -14,10 +14,10 @@ from sqlalchemy import select, update
 
 from app import clock, crypto
 from app.cli.demo.fill import fill
-from app.core.states import DeliveryState, Reason
+from app.core.states import DeliveryState
 from app.database import read, write
 from app.errors import Unavailable
-from app.models import Attempt, Delivery, Event, Installation, Membership, Replay, ReplayState, User, Webhook
+from app.models import Delivery, Event, Installation, Membership, Replay, ReplayState, User, Webhook
 from app.services import (
     all_organizations,
     api_keys,
@@ -72,7 +72,6 @@ class House:
     def address(self) -> str:
         """Where its server listens."""
         return f"http://127.0.0.1:{self.port}"
-
 
     def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the API with a key that may do everything; with a body, POST it."""

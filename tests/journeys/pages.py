@@ -84,6 +84,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "notifications.settings": ("/settings/notifications",),
     "password_resets.forgot": ("nobody:/forgot",),
     "password_resets.show": ("nobody:/reset/{reset}", "nobody:/reset/over"),
+    "replays.ask_stop": ("/replays/{replay_running}/stop",),
     "replays.index": ("/replays",),
     "replays.new": ("/replays/new?webhook={on}", "/replays/new?q=nothing"),
     "replays.show": ("/replays/{replay_running}", "/replays/{replay_stopped}"),
@@ -144,6 +145,7 @@ NOT_LISTED = {
     "health.readyz": "for machines",
     "health.metrics": "for machines",
     "inboxes.take": "for senders",
+    "deliveries.choices": FRAGMENT,
     "deliveries.counts": FRAGMENT,
     "deliveries.rows": FRAGMENT,
     "deliveries.running": FRAGMENT,
@@ -165,7 +167,12 @@ NOT_LISTED = {
 ANSWERED = {"/invite/over": 409, "/reset/over": 409, "/webhooks/{mapped}/why?event=no.type": 422}
 """Pages that say why something is over, with the status that says so too."""
 
-ERRORS = (("support:/webhooks", 403), ("/deliveries/dlv_0", 404), ("nobody:/nothing/here", 404), ("/log?from=never", 422))
+ERRORS = (
+    ("support:/webhooks", 403),
+    ("/deliveries/dlv_0", 404),
+    ("nobody:/nothing/here", 404),
+    ("/log?from=never", 422),
+)
 
 
 @dataclass(frozen=True, slots=True)

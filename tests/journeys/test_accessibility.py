@@ -12,8 +12,6 @@ from tests.journeys import axe, pages
 from tests.web.test_access import pages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask import Flask
 
     from tests.journeys.conftest import Complaints
@@ -214,8 +212,11 @@ def test_a_chosen_theme_has_the_colours_of_the_systems(house: House, window: Win
     shown = []
     for system, chosen in (("dark", None), ("light", "dark"), ("light", None), ("dark", "light")):
         tab.emulate_media(color_scheme=system)
-        tab.evaluate("theme => { theme ? document.documentElement.dataset.theme = theme"
-                     " : delete document.documentElement.dataset.theme; }", chosen)
+        tab.evaluate(
+            "theme => { theme ? document.documentElement.dataset.theme = theme"
+            " : delete document.documentElement.dataset.theme; }",
+            chosen,
+        )
         shown.append(Counter(tab.evaluate(colours)))
 
     assert shown[0] == shown[1]

@@ -12,7 +12,7 @@ import pytest
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.journeys.conftest import Complaints
     from tests.journeys.house import House

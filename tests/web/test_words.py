@@ -10,7 +10,8 @@ import pytest
 
 from app.core.outcome import Decision
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.services.log import DISPLAYED, DeliveryRow
+from app.services.log import DeliveryRow
+from app.services.log_query import DISPLAYED
 from app.services.webhooks import WebhookView
 from app.web import words
 from app.web.words import Voice

@@ -141,6 +141,7 @@ class OrganizationChange(Body):
 
     name: Title | None = left_out()
     default_preset: str | None = left_out(about="With what the form of a new webhook begins.")
+    default_owner: str | None = left_out(about="The e-mail address of who owns new webhooks; null: whoever makes one.")
     retention_days: int | None = left_out(about="Days that delivered events stay; never more than the server keeps.")
     retention_failed_days: int | None = left_out(about="Days that failed deliveries stay.")
 
@@ -150,6 +151,7 @@ class Organization(Shown):
 
     name: str
     default_preset: str | None
+    default_owner: str | None
     retention_days: int | None
     retention_failed_days: int | None
 

@@ -78,6 +78,12 @@ class MissedOrder(_Order):
     """How fast a webhook is sent what it missed."""
 
 
+class StopOrder(Body):
+    """Whether to cancel what was made and not sent; otherwise it is still sent."""
+
+    cancel_waiting: bool = False
+
+
 class AtWebhook(Shown):
     """How many deliveries of a webhook match, and how many of them are replayed."""
 

@@ -70,7 +70,7 @@ class System(Shown):
     delivered_per_minute: float
     lag_p95_ms: int | None = Field(description="From the event to its delivery, this hour and the one before.")
     last_backup_at: MomentShown | None
-    clock_skew_ms: int | None = Field(description="How far the clock is ahead; null: not known.")
+    clock_off_ms: int = Field(description="How far the clock is ahead of receivers', or the database's; 0: not known.")
     findings: list[Finding]
     own_files: list[OwnFile]
     version: str
