@@ -24,6 +24,7 @@ class Change:
     actor: str
     action: str
     fields: tuple[tuple[str, Any, Any], ...]
+    row_id: int
 
 
 def of(actor: Actor, object_id: str, limit: int = MOST_LISTED) -> list[Change]:
@@ -39,6 +40,6 @@ def of(actor: Actor, object_id: str, limit: int = MOST_LISTED) -> list[Change]:
     )
     with read() as session:
         return [
-            Change(row.at, row.actor, row.action, tuple((name, *pair) for name, pair in row.changes.items()))
+            Change(row.at, row.actor, row.action, tuple((name, *pair) for name, pair in row.changes.items()), row.id)
             for row in session.scalars(query)
         ]

@@ -183,6 +183,12 @@ def heartbeat(worker: str) -> None:
         session.execute(delete(Worker).where(Worker.seen_at < now - FORGOTTEN_AFTER_MS))
 
 
+def leave(worker: str) -> None:
+    """Forget a delivery process that stopped in order: its silence is no trouble."""
+    with write() as session:
+        session.execute(delete(Worker).where(Worker.name == worker))
+
+
 def list_workers() -> list[WorkerView]:
     """Return the delivery processes, the one seen last first."""
     now = clock.now()

@@ -80,6 +80,7 @@ def _list() -> dict[str, Any]:
     return {
         "rows": found,
         "tallies": events.tally(found),
+        "units": events.unit_names(found),
         "asked": given,
         "filters": filters,
         "is_searched": _is_searched(asked),
@@ -97,7 +98,7 @@ def _address(filters: dict[str, str], **more: str) -> str:
 
 def _is_searched(asked: EventQuery) -> bool:
     """Whether values are looked for, which takes its time: an event's id is looked up."""
-    return bool(asked.q) and not str(asked.q).startswith("evt_") and asked.after is None
+    return events.is_searched(asked.q) and asked.after is None
 
 
 def _found(asked: EventQuery) -> tuple[list[Event], tuple[int, int] | None]:
@@ -180,6 +181,7 @@ def where(public_id: str) -> BaseResponse:
 
 
 def _where(public_id: str, event_type: str, unit: str | None, told: list[Explanation]) -> dict[str, Any]:
+    told = sorted(told, key=lambda one: one.display == "skipped")  # where it went comes first, each part by name
     counts = {
         "sent": sum(one.outcome in ("delivered", "failed", "sending") or one.display == "retrying" for one in told),
         "waiting": sum(one.display == "queued" for one in told),

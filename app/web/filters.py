@@ -82,10 +82,11 @@ def iso(at: int) -> str:
 
 
 def time_element(at: int | None, zone: tzinfo, now_at: int, form: str) -> Markup:
-    """Write a moment as a `<time>`; None is a dash."""
+    """Write a moment as a `<time>`, for machines as fine as for people; None is a dash."""
     if at is None:
         return Markup("–")
-    return Markup('<time datetime="{}">{}</time>').format(iso(at), moment(at, zone, now_at, form))
+    exact = iso(at) if form.endswith("f") else f"{iso(at)[:19]}Z"
+    return Markup('<time datetime="{}">{}</time>').format(exact, moment(at, zone, now_at, form))
 
 
 def ago(at: int, now_at: int) -> str:

@@ -198,7 +198,7 @@ def running(public_id: str) -> BaseResponse:
     if not is_fragment():
         return redirect(url_for(".show", public_id=public_id))
     found = replays.progress(actor(), public_id)
-    return live.region("replays/_progress.html", found, lambda: _told(found), seconds=1)
+    return live.region("replays/_running.html", found, lambda: _told(found), seconds=1)
 
 
 def _told(found: Progress) -> dict[str, Any]:

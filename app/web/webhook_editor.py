@@ -15,7 +15,7 @@ from app.core.redaction import MASK
 from app.core.routing import patterns_for
 from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
-from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from app.errors import Changed, Invalid, NotFound, Problem, Unavailable
 from app.services import (
     changes,
     choices,
@@ -31,7 +31,7 @@ from app.services.log import LogQuery
 from app.services.log import page as log_page
 from app.services.organization_settings import DEFAULT_PRESET
 from app.services.url_check import Checked, Level
-from app.web import form_changes, form_problems, form_summaries, forms, is_fragment, needs, once, words
+from app.web import form_changes, form_clash, form_problems, form_summaries, forms, is_fragment, needs, once, words
 from app.web.viewer import actor
 from app.web.webhook_list import line_of, voice
 from app.web.webhooks import bp as bp
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from app.services.choices import Choices
     from app.services.filter_test import Matched
     from app.services.webhooks import WebhookView
+    from app.web.form_clash import Difference
     from app.web.forms import WebhookForm
 
 PLACEHOLDER_URL = "https://example.com/webhook"
@@ -124,7 +125,8 @@ def save(public_id: str) -> Response | tuple[str, int]:
         edited = webhooks.edit(actor(), public_id, wire, version=version)
     except Invalid as error:
         return _page(form, view, error.problems), 422
-    except Conflict as error:
+    except Changed as error:
+        view = webhooks.find(actor(), public_id)
         latest = replace(form, version=str(view.version))
         return _page(latest, view, [], conflict=_who_else(public_id) or error.message), 409
     if edited.secret and not form.secret:
@@ -151,8 +153,8 @@ def _who_else(public_id: str) -> str:
     last = next(iter(changes.of(actor(), public_id, limit=1)), None)
     if last is None:
         return ""
-    who = "You" if last.actor == actor().name else last.actor
-    return Markup("{} changed this webhook {}.").format(who, voice().at(last.at))
+    who, where = ("You", " in another window") if last.actor == actor().name else (last.actor, "")
+    return Markup("{} changed this webhook{} {}.").format(who, where, voice().at(last.at))
 
 
 def _unaccepted(form: WebhookForm, view: WebhookView | None) -> list[Problem]:
@@ -195,6 +197,8 @@ def reshape() -> str:
         form, said = _refilled(form, request.form.get("was", DEFAULT_PRESET))
     elif asked.startswith("undo."):
         form, _ = _refilled(replace(form, preset=asked.removeprefix("undo.")), form.preset)
+    elif asked.startswith("theirs.") and view is not None:
+        form = form_clash.taken(form, forms.shown(view.settings), asked.removeprefix("theirs."))
     else:
         form = form_changes.changed(form, asked)
     return _page(form, view, said=said, was=request.form.get("was", ""))
@@ -388,6 +392,13 @@ def check_delivery() -> str:
 # --- the page
 
 
+def _clash(form: WebhookForm, view: WebhookView | None, *, is_new: bool) -> list[Difference] | None:
+    """What differs from what is saved, once somebody else had saved; None: nobody had."""
+    if view is None or not (is_new or "clash" in request.form):
+        return None
+    return form_clash.differences(form, forms.shown(view.settings))
+
+
 def _page(
     form: WebhookForm,
     view: WebhookView | None,
@@ -408,6 +419,7 @@ def _page(
         "summary": [(problem.field, problem.message) for problem in problems],
         "accepted": "accept_ssl" in request.form,
         "conflict": conflict,
+        "clash": _clash(form, view, is_new=bool(conflict)),
         "said": said,
         "was": was,
         "preset": preset,

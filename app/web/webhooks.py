@@ -17,6 +17,7 @@ from app.services import (
     event_types,
     log,
     retention,
+    samples,
     signatures,
     signing_secrets,
     standing,
@@ -25,7 +26,7 @@ from app.services import (
     webhooks,
 )
 from app.services.log import LogQuery
-from app.web import is_fragment, live, needs, once, samples, webhook_figures, webhook_list, words
+from app.web import is_fragment, live, needs, once, webhook_figures, webhook_list, words
 from app.web.mail import is_missed
 from app.web.viewer import actor
 from app.web.webhook_list import line_of
@@ -165,8 +166,9 @@ def _header(line: str) -> tuple[str, str]:
 def _signature_page(public_id: str, **facts: Any) -> str:
     sheet = signatures.sheet(actor(), public_id)
     if sheet is not None:
-        language, code = samples.sample(sheet, request.args.get("language", ""))
-        facts |= {"languages": samples.languages(sheet), "language": language, "code": code}
+        sample = samples.sample(sheet, request.args.get("language", ""))
+        code = render_template(sample.template, **sample.facts)
+        facts |= {"languages": samples.languages(sheet), "language": sample.language, "code": code}
         facts |= _latest(public_id, {sheet.header.lower(), *(name.lower() for name in sheet.sent_beside)})
     return render_template("webhooks/signature.html", line=_line(public_id), sheet=sheet, **facts)
 

@@ -104,7 +104,7 @@ REASONS: Mapping[Reason, Why] = {
     R.OWNER_CANNOT_SEE: Why(
         "Its owner may not see this event.", "Its owner, {owner}, may not see this event.", "Change owner", "owner"
     ),
-    R.FILTERED_OUT: Why("The filter didn't match.", "The filter {filter} didn't match.", "Filter", "filter"),
+    R.FILTERED_OUT: Why("The filter didn't match.", "The filter {filter} didn't match{found}.", "Filter", "filter"),
     R.CREATED_LATER: Why(
         "The webhook was created after the event.", "The webhook was created after the event, on {made}."
     ),
@@ -181,7 +181,7 @@ def attempt_line(outcome: Outcome, status: int | None, message: str | None) -> s
 
 
 def reason(why: Reason, **facts: object) -> Markup:
-    """Say a reason, with the fact its sentence names if given: since, event_type, unit, owner, filter, made, detail."""
+    """Say a reason, with the facts its sentence names if given: since, event_type, unit, owner, filter, found …"""
     words = REASONS[why]
     known = {name: fact for name, fact in facts.items() if fact is not None and f"{{{name}}}" in words.full}
     if not known:
@@ -189,11 +189,13 @@ def reason(why: Reason, **facts: object) -> Markup:
     plain = {
         name: emphasized(fact.removesuffix(".")) if isinstance(fact, str) else fact for name, fact in known.items()
     }
-    return Markup(words.full).format(**plain)  # noqa: S704 - our own words; format escapes the facts
+    return Markup(words.full).format(**{"found": ""} | plain)  # noqa: S704 - our own words; format escapes the facts
 
 
-def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None) -> Markup:
-    """Say in a sentence where a delivery stands. `last` is the line of its latest attempt."""
+def delivery(
+    row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None, begun: int | None = None
+) -> Markup:
+    """Say in a sentence where a delivery stands. `last`: the line of its latest attempt; `begun`: when one began."""
     if row.detail == PROBE:
         return Markup("A probe: is the receiver well again? ") + delivery(replace(row, detail=None), voice, last=last)
     tries = row.attempt_count - row.interruptions
@@ -204,7 +206,7 @@ def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | Non
             said = Markup("Waiting since {}.").format(voice.near(row.created_at))
             return said + _ahead(ahead)
         case "sending":
-            return Markup("Attempt {} in progress.").format(of)
+            return Markup("Attempt {} in progress{}.").format(of, _for(begun, voice))
         case "retrying":
             return Markup("Attempt {} failed: {}.").format(of, cause)
         case "paused":
@@ -221,6 +223,14 @@ def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | Non
             return Markup("Not sent: {}").format(lowered(reason(row.reason))) if row.reason else Markup("Not sent.")
         case _:
             return _failed(row, tries, cause)
+
+
+def _for(begun: int | None, voice: Voice) -> Markup:
+    if begun is None:
+        return Markup("")
+    seconds = max(0, voice.now_at - begun) // 1000
+    passed = f"{seconds} s" if seconds < 60 else duration(seconds * 1000)
+    return Markup(', <time datetime="{}" data-tick="up">{}</time>').format(iso(begun), passed)
 
 
 def _ahead(ahead: int | None) -> Markup:
@@ -253,10 +263,8 @@ def went(told: Explanation, voice: Voice, *, event_type: str, unit: str | None) 
             return _not_sent(told, voice, event_type, unit)
         case "paused":
             return reason(R.WEBHOOK_PAUSED, since=voice.since(told.paused_since or voice.now_at))
-        case "retrying" | "queued" if told.next_attempt_at is not None and told.next_attempt_at > voice.now_at:
-            return Markup("Next at {}.").format(voice.near(told.next_attempt_at))
         case "retrying" | "queued":
-            return Markup("Next as soon as there is room.")
+            return _so_far(told) + _next(told.next_attempt_at, voice)
         case "sending":
             return Markup("Attempt {} in progress.").format(told.attempts)
         case "delivered":
@@ -268,6 +276,19 @@ def went(told: Explanation, voice: Voice, *, event_type: str, unit: str | None) 
             last = response(told.status, told.error)
             why = reason(told.reason, detail=told.detail or last) if told.reason not in (None, R.EXHAUSTED) else None
             return why or Markup("Gave up after {}: {}.").format(_times(told.attempts, "attempt"), last)
+
+
+def _so_far(told: Explanation) -> Markup:
+    if not told.attempts:
+        return Markup("")
+    answer = status_line(told.status) if told.status else response(None, told.error).capitalize()
+    return Markup("{} on attempt {}. ").format(answer, told.attempts)
+
+
+def _next(due_at: int | None, voice: Voice) -> Markup:
+    if due_at is None or due_at <= voice.now_at:
+        return Markup("Next as soon as there is room.")
+    return Markup("Next at {}.").format(voice.near(due_at))
 
 
 def _not_sent(told: Explanation, voice: Voice, event_type: str, unit: str | None) -> Markup:
@@ -283,7 +304,8 @@ def _facts(told: Explanation, voice: Voice, event_type: str, unit: str | None) -
         "event_type": event_type,
         "unit": unit,
         "owner": told.owner,
-        "filter": told.filter,
+        "filter": Markup("<code>{}</code>").format(told.filter) if told.filter else None,
+        "found": f": {told.found}" if told.found else None,
         "since": voice.since(told.off_since) if told.off_since is not None else None,
         "made": voice.since(told.created_at),
         "detail": told.detail,

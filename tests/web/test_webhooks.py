@@ -220,17 +220,28 @@ def test_a_new_host_asks_for_the_password_again(ada, make_webhook, receiver):
     assert "The URL points to a new host, so enter the password again." in words(answer)
 
 
-def test_two_people_editing_at_once_are_told(ada, owner, make_webhook, receiver):
-    webhook = make_webhook(url=receiver.url)
-    webhooks.edit(owner, webhook.id, {"name": "Theirs"})
+def test_two_people_editing_at_once_see_what_differs_and_choose(ada, owner, member, make_webhook, receiver):
+    webhook = make_webhook(url=receiver.url, preset="standard", retry={"delays": [5, 300]})
+    webhooks.edit(member, webhook.id, {"name": "Theirs"})
 
     fields = {**FORM, "name": "Mine", "version": str(webhook.version)}
     answer = ada.press(f"/webhooks/{webhook.id}/edit", **fields, url=receiver.url)
 
     assert answer.status_code == 409
-    assert re.search(r"changed this webhook at \d\d:\d\d ?\.", words(answer))
+    assert re.search(r"Max changed this webhook at 09:00 ?\. Your version is below", words(answer))
+    assert "Name Mine Theirs Take theirs" in words(answer)
+    assert "Webhook URL" not in words(answer).partition("Preview")[0].partition("Like")[0]
     assert 'value="Mine"' in answer.text
     assert webhooks.find(owner, webhook.id).settings["name"] == "Theirs"
+
+    latest = {**fields, "version": str(webhook.version + 1), "clash": "1", "webhook": webhook.id, "url": receiver.url}
+    took = ada.press("/webhooks/form", **latest, do="theirs.name")
+    saved = ada.press(f"/webhooks/{webhook.id}/edit", **latest)
+
+    assert 'value="Theirs"' in took.text
+    assert "Take theirs" not in took.text
+    assert saved.status_code == 303
+    assert webhooks.find(owner, webhook.id).settings["name"] == "Mine"
 
 
 def test_ssl_verification_is_disabled_only_when_the_risk_is_accepted(ada, owner, receiver):
@@ -310,7 +321,7 @@ def test_one_webhook_tells_why_an_event_or_a_type_was_not_sent(
 
     told = asked(event.id)
     assert "job.updated isn't selected. The business unit is selected, or all are. The owner may see it." in told
-    assert "The filter data.total > `100` didn't match. The webhook was off." in told
+    assert "The filter data.total > `100` didn't match: total was 40. The webhook was off." in told
     assert "would not be sent now" in asked("job.updated")
     assert "There is no event type job.nothing." in asked("job.nothing")
     assert "There is no event with this id" in asked("evt_0")
