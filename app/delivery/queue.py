@@ -44,13 +44,14 @@ SLICE = 500
 
 
 class Waiting(NamedTuple):
-    """A webhook with something pending: when its first one is due, and whether that is a retry."""
+    """A webhook with something pending: when its first one is due, and whether that is a retry, or of a replay."""
 
     webhook_id: int
     organization_id: int
     version: int
     due_at: int
     retrying: bool
+    replaying: bool
 
 
 class Claim(NamedTuple):
@@ -203,14 +204,15 @@ def enter_attempts(door: Door, attempts: Sequence[dict[str, Any]], bodies: Seque
 # Skips through the partial index from webhook to webhook: the cost grows with the webhooks that wait, not with
 # what waits for them. Ordered exactly like the index, or PostgreSQL reads every finished row.
 _WAITING = Statement("""
-WITH RECURSIVE line (webhook_id, due_at, tries) AS (
-    SELECT * FROM (SELECT webhook_id, next_attempt_at, attempt_count FROM delivery WHERE state = 'pending'
+WITH RECURSIVE line (webhook_id, due_at, tries, kind) AS (
+    SELECT * FROM (SELECT webhook_id, next_attempt_at, attempt_count, kind FROM delivery WHERE state = 'pending'
                    ORDER BY webhook_id, next_attempt_at LIMIT 1) AS head
     UNION ALL
-    SELECT next.webhook_id, next.next_attempt_at, next.attempt_count FROM line JOIN delivery AS next ON next.id = (
+    SELECT next.webhook_id, next.next_attempt_at, next.attempt_count, next.kind
+    FROM line JOIN delivery AS next ON next.id = (
         SELECT id FROM delivery WHERE state = 'pending' AND webhook_id > line.webhook_id
         ORDER BY webhook_id, next_attempt_at LIMIT 1))
-SELECT webhook.id, webhook.organization_id, webhook.version, line.due_at, line.tries > 0
+SELECT webhook.id, webhook.organization_id, webhook.version, line.due_at, line.tries > 0, line.kind = 'replay'
 FROM line JOIN webhook ON webhook.id = line.webhook_id JOIN lane ON lane.webhook_id = webhook.id
 WHERE webhook.enabled AND NOT webhook.paused AND lane.shut_until <= :now
   AND (lane.worker IS NULL OR lane.worker = :worker OR lane.held_until < :now)

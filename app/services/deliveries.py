@@ -17,7 +17,7 @@ from app.database import door_of, read, write
 from app.delivery import bell, queue
 from app.errors import Conflict, NotFound
 from app.models import Attempt, BusinessUnit, Delivery, Event, Lane, SentBody, Webhook
-from app.services import audit, log
+from app.services import audit, log, preview
 from app.services.events import may_see
 from app.services.routing import target_of
 from app.services.scope import Actor, for_org
@@ -231,6 +231,18 @@ def _planned(row: DeliveryRow, policy: RetryPolicy) -> tuple[int, ...]:
     for failed in range(row.tries + 1, row.attempts_allowed):
         moments.append(moments[-1] + policy.wait_after(failed, None, roll=0))
     return tuple(moments if row.state is S.PENDING else moments[1:])
+
+
+def curl(actor: Actor, public_id: str, *, url: str | None = None) -> str:
+    """Return a shell command that sends the latest request again, to another `url` where one is given.
+
+    Secrets are to be filled in. Raises `Conflict` when nothing was sent yet.
+    """
+    actor.require(Permission.PAYLOADS)
+    sent = next((item for item in find(actor, public_id).attempts if item.request_body is not None), None)
+    if sent is None:
+        raise Conflict("Nothing was sent yet.")
+    return preview.curl(url or sent.url, tuple(headers(sent.request_headers)), sent.request_body or b"")
 
 
 # --- by hand

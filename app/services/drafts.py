@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import select
 
 from app.core import rules, urls
+from app.core.access import Permission
 from app.core.encoding import ContentType
 from app.core.redaction import MASK, is_secret_header
 from app.core.retry import Exhausted
@@ -60,6 +61,12 @@ class Settled:
     draft: Draft
     units: list[BusinessUnit]
     values: dict[str, Any]
+
+
+def presets(actor: Actor) -> list[Preset]:
+    """Return the presets there are, in the order in which they are offered."""
+    actor.require(Permission.WEBHOOKS)
+    return list(installed().presets.values())
 
 
 def preset_named(name: str) -> Preset:

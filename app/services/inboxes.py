@@ -58,6 +58,7 @@ class InboxView:
     url: str
     answers: tuple[str, ...]
     created_at: int
+    row_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ def _view(inbox: Inbox) -> InboxView:
         url=f"{installed().settings.address}/in/{inbox.token}",
         answers=tuple(inbox.answers),
         created_at=inbox.created_at,
+        row_id=inbox.id,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import or_
 from sqlalchemy.orm import joinedload
@@ -15,7 +15,6 @@ from app.services.scope import Actor, for_org
 
 NEWS_MS = 86_400_000
 MOST_OPEN = 100
-_TURNED_OFF = "It was turned off "
 LEVELS = {Cause.TURNED_OFF: "danger", Cause.WARNING: "danger", Cause.FAILING: "danger", Cause.RECOVERED: "note"}
 
 
@@ -29,21 +28,18 @@ class Notice:
     subject: str
     body: str
     created_at: int
-    others: int = 0  # open notices of other webhooks
+    row_id: int
+    others: int = 0  # open notices of other webhooks; only where it was asked for the gravest
 
     @property
     def gist(self) -> str:
-        """The first sentence of its body."""
-        return f"{self.body.partition('. ')[0].rstrip('.')}."
-
-    @property
-    def said(self) -> str:
-        """Its subject and first sentence as one, so that nothing is said twice."""
-        if self.cause is Cause.TURNED_OFF and self.gist.startswith(_TURNED_OFF):
-            return f"{self.subject} {self.gist.removeprefix(_TURNED_OFF)}"
-        if self.cause is Cause.FAILING and ": " in self.gist:
-            return f"{self.subject}: {self.gist.partition(': ')[2]}"
-        return f"{self.subject}. {self.gist}"
+        """Its subject and what the first sentence of its body adds to that: `Warehouse was turned off on 17 Nov …`."""
+        first = f"{self.body.partition('. ')[0].rstrip('.')}."
+        _, was_off, rest = first.partition("It was turned off")
+        if was_off:
+            return f"{self.subject}{rest}"
+        _, colon, rest = first.partition(": ")
+        return f"{self.subject}{colon or '. '}{rest or first}"
 
     @property
     def level(self) -> str:
@@ -51,8 +47,8 @@ class Notice:
         return LEVELS[self.cause]
 
 
-def gravest(actor: Actor) -> Notice | None:
-    """Return the gravest open notice, of those the newest: all who may do something are told, the owner among them.
+def list_open(actor: Actor) -> list[Notice]:
+    """Return the open notices, newest first: all who may do something are told, the owner among them.
 
     That a webhook delivers again is news for a day.
     """
@@ -61,12 +57,19 @@ def gravest(actor: Actor) -> Notice | None:
     with read() as session:
         query = for_org(session, actor, Notification).query().where(Notification.closed_at.is_(None), is_news)
         query = query.options(joinedload(Notification.webhook)).order_by(Notification.id.desc())
-        rows = session.scalars(query.limit(MOST_OPEN)).all()
-        if not rows:
-            return None
-        row = min(rows, key=lambda each: LEVELS[each.cause])  # "danger" before "note"
-        others = len({each.webhook_id for each in rows} - {row.webhook_id})
-        return Notice(row.public_id, row.webhook.public_id, row.cause, row.subject, row.body, row.created_at, others)
+        return [
+            Notice(row.public_id, row.webhook.public_id, row.cause, row.subject, row.body, row.created_at, row.id)
+            for row in session.scalars(query.limit(MOST_OPEN))
+        ]
+
+
+def gravest(actor: Actor) -> Notice | None:
+    """Return the gravest open notice, of those the newest; None: there is none."""
+    found = list_open(actor)
+    if not found:
+        return None
+    first = min(found, key=lambda each: each.level)  # "danger" before "note"
+    return replace(first, others=len({each.webhook for each in found} - {first.webhook}))
 
 
 def close(actor: Actor, public_id: str) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from app import clock, crypto, ids
 from app.core import diff
 from app.core.access import Permission
 from app.core.redaction import MASK
-from app.core.routing import Routed, obstacles
+from app.core.routing import Routed, obstacles, patterns_for
 from app.core.shaping import ShapeError
 from app.core.states import Reason
 from app.database import read
@@ -24,11 +25,11 @@ from app.delivery.settings import DeliverySettings, settle
 from app.errors import Invalid, NotFound, Problem
 from app.models import Event, Membership, Organization, SigningSecret, Webhook
 from app.services import drafts, event_types, routing
-from app.services.events import may_see
+from app.services.events import may_see, visible
 from app.services.scope import Actor, for_org
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sqlalchemy.orm import Session
 
@@ -74,6 +75,23 @@ def preview(
     return _built(kept, sample, _reason(sample, target), now)
 
 
+def newest_event(actor: Actor, patterns: Collection[str]) -> str | None:
+    """Return the id of the newest event of the selected types that the actor may see, tests left out.
+
+    It looks at the last 200 events; None: there is none among them.
+    """
+    actor.require(Permission.WEBHOOKS)
+    newest = select(Event.type, Event.public_id).where(Event.organization_id == actor.organization_id, ~Event.is_test)
+    if not actor.view.sees_everything:
+        newest = newest.where(visible(actor))
+    newest = newest.order_by(Event.created_at.desc(), Event.id.desc()).limit(_LOOKED_AT)
+    wanted = set(patterns)
+    with read() as session:
+        rows = session.execute(newest)
+        return next((row.public_id for row in rows if wanted.intersection(patterns_for(row.type))), None)
+
+
+_LOOKED_AT = 200
 _WHOLE = (
     selectinload(Webhook.patterns),
     selectinload(Webhook.units),

@@ -79,6 +79,13 @@ def page(actor: Actor, asked: ListQuery) -> WebhookPage:
     return WebhookPage(views, matching, total, max(1, -(-matching // LISTED)))
 
 
+def row_ids(actor: Actor, asked: ListQuery) -> frozenset[int]:
+    """Return which webhooks match, on whatever page."""
+    actor.require(Permission.WEBHOOKS)
+    with read() as session:
+        return frozenset(session.scalars(_matching(actor, asked)))
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What is shown of some webhooks, without showing it: changes whenever the pages do.

@@ -17,7 +17,7 @@ from app.core.states import Reason
 from app.database import is_sqlite, read, write
 from app.delivery import bell, health, notices, queue, settings
 from app.delivery.installed import installed
-from app.errors import Conflict, Invalid, Problem
+from app.errors import Changed, Conflict, Invalid, Problem
 from app.models import Lane, Membership, SigningSecret, User, Webhook, Worker
 from app.services import audit, drafts, routing, tests
 from app.services.scope import Actor, for_org
@@ -70,6 +70,7 @@ class Created:
     webhook: WebhookView
     secret: str | None
     test_delivery: str | None = None
+    changed: tuple[str, ...] = ()  # names of the settings that an edit changed
 
 
 def create(actor: Actor, given: Given) -> Created:
@@ -109,7 +110,7 @@ def create(actor: Actor, given: Given) -> Created:
 def edit(actor: Actor, public_id: str, given: Given, *, version: int | None = None) -> Created:
     """Change the given settings. Applies from the next attempt, for waiting deliveries too.
 
-    `version` is the one the editor saw: when somebody else changed the webhook since, `Conflict` is raised.
+    `version` is the one the editor saw: when somebody else changed the webhook since, `Changed` is raised.
     """
     actor.require(Permission.WEBHOOKS)
     now = clock.now()
@@ -118,7 +119,7 @@ def edit(actor: Actor, public_id: str, given: Given, *, version: int | None = No
     with write() as session:
         webhook = for_org(session, actor, Webhook).one(public_id)
         if version is not None and version != webhook.version:
-            raise Conflict("Somebody else changed this webhook meanwhile. Look at it again, then save.")
+            raise Changed("Somebody else changed this webhook meanwhile. Look at it again, then save.")
         before = drafts.shown(webhook)
         settled = drafts.settle(session, actor, given, webhook)
         drafts.write_to(webhook, settled)
@@ -136,8 +137,8 @@ def edit(actor: Actor, public_id: str, given: Given, *, version: int | None = No
     settings.forget(row_id)
     if enabled is not None and enabled != view.enabled:
         switched = turn_on(actor, public_id) if enabled else turn_off(actor, public_id)
-        return Created(switched.webhook, secret, switched.test_delivery)
-    return Created(view, secret)
+        return Created(switched.webhook, secret, switched.test_delivery, tuple(changes))
+    return Created(view, secret, changed=tuple(changes))
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any], given: Given) -> dict[str, tuple[Any, Any]]:

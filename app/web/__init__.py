@@ -46,6 +46,7 @@ CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types htmx"
 )
+VARY = "Cookie, HX-Request, HX-Request-Type"
 STATUS = {Refused: 403, NotFound: 404, Conflict: 409, TooLarge: 413, Invalid: 422, Throttled: 429, Unavailable: 503}
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -241,13 +242,17 @@ def _finish_with(is_https: bool) -> Callable[[Response], Response]:
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
             response.headers["X-Content-Type-Options"] = "nosniff"
             return response
+        if response.status_code == HTTPStatus.NOT_MODIFIED:  # nothing to guard comes with it, and it is sent all day
+            response.headers.setdefault("Cache-Control", "no-store")
+            response.headers.setdefault("Vary", VARY)
+            return response
         headers = {
             "Content-Security-Policy": CSP.format(nonce=g.get("nonce", "")),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cache-Control": "no-store",
-            "Vary": "Cookie, HX-Request, HX-Request-Type",
+            "Vary": VARY,
         }
         if is_https:
             headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -12,9 +12,10 @@ from app.core.access import Permission
 from app.core.causes import TURNED_OFF
 from app.core.states import Reason
 from app.errors import Invalid, Problem
-from app.services import audit
+from app.services import audit, exports
 from app.services.audit import AuditQuery
-from app.web import audit_exports, needs, words
+from app.services.exports import Kind
+from app.web import downloads, needs, words
 from app.web.carrying import with_query
 from app.web.filters import zone_named
 from app.web.log_filters import as_input
@@ -46,6 +47,7 @@ ACTIONS = {
     "event_type.edited": "Changed event type",
     "inbox.cleared": "Cleared test inbox",
     "inbox.created": "Made test inbox",
+    "log.exported": "Exported Log History",
     "member.activated": "Let sign in again",
     "member.added": "Added member",
     "member.changed": "Changed member",
@@ -114,7 +116,8 @@ def index() -> str:
 @needs(Permission.AUDIT)
 def export(kind: str) -> Response:
     """The same as a file."""
-    return audit_exports.stream(kind, actor(), _asked({name: request.args.get(name, "").strip() for name in FILTERS}))
+    asked = _asked({name: request.args.get(name, "").strip() for name in FILTERS})
+    return downloads.answer(exports.audit_file(actor(), asked, Kind(kind)))
 
 
 def _asked(given: dict[str, str]) -> AuditQuery:

@@ -98,7 +98,7 @@ def _address(filters: dict[str, str], **more: str) -> str:
 
 def _is_searched(asked: EventQuery) -> bool:
     """Whether values are looked for, which takes its time: an event's id is looked up."""
-    return bool(asked.q) and not str(asked.q).startswith("evt_") and asked.after is None
+    return events.is_searched(asked.q) and asked.after is None
 
 
 def _found(asked: EventQuery) -> tuple[list[Event], tuple[int, int] | None]:

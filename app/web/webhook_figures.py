@@ -12,7 +12,7 @@ from app.core.outcome import is_among
 from app.core.periods import Period
 from app.core.states import ErrorClass
 from app.web import words
-from app.web.filters import duration, number
+from app.web.filters import duration, iso, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ class Charts:
 
     part: str
     bars: tuple[tuple[str, int, int], ...]
+    slots: tuple[str, ...]  # where each bar leads: the log of its hour or day
     most: int
     scale: tuple[str, ...]
     axis: tuple[str, str, str]
@@ -69,6 +70,10 @@ def charts(found: Statistics, view: WebhookView, voice: Voice) -> Charts:
     return Charts(
         part=part,
         bars=tuple((label, volume.delivered, volume.failed) for label, volume in zip(labels, found.slots, strict=True)),
+        slots=tuple(
+            _log(view, found.period, {"from": iso(volume.slot.from_at), "to": iso(volume.slot.to_at)})
+            for volume in found.slots
+        ),
         most=most,
         scale=(number(most), number(most // 2), "0"),
         axis=(labels[0], labels[len(labels) // 2], "now"),
@@ -166,4 +171,5 @@ def _event(text: str, href: str, attempted: int, delivered: int) -> Bar:
 
 
 def _log(view: WebhookView, period: Period, asked: dict[str, str]) -> str:
-    return url_for("deliveries.index", webhook=view.id, test="exclude", **asked, **{"from": period.value})  # type: ignore[arg-type]
+    given = {"from": period.value, **asked}
+    return url_for("deliveries.index", webhook=view.id, test="exclude", **given)  # type: ignore[arg-type]

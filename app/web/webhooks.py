@@ -16,6 +16,8 @@ from app.services import (
     deliveries,
     event_types,
     log,
+    retention,
+    samples,
     signatures,
     signing_secrets,
     standing,
@@ -24,7 +26,7 @@ from app.services import (
     webhooks,
 )
 from app.services.log import LogQuery
-from app.web import is_fragment, live, needs, once, samples, webhook_figures, webhook_list, words
+from app.web import is_fragment, live, needs, once, webhook_figures, webhook_list, words
 from app.web.mail import is_missed
 from app.web.viewer import actor
 from app.web.webhook_list import line_of
@@ -164,8 +166,10 @@ def _header(line: str) -> tuple[str, str]:
 def _signature_page(public_id: str, **facts: Any) -> str:
     sheet = signatures.sheet(actor(), public_id)
     if sheet is not None:
-        language, code = samples.sample(sheet, request.args.get("language", ""))
-        facts |= {"languages": samples.languages(sheet), "language": language, "code": code}
+        sample = samples.sample(sheet, request.args.get("language", ""))
+        code = render_template(sample.template, **sample.facts)
+        facts |= {"languages": samples.languages(sheet), "language": sample.language, "code": code}
+        facts |= _latest(public_id, {sheet.header.lower(), *(name.lower() for name in sheet.sent_beside)})
     return render_template("webhooks/signature.html", line=_line(public_id), sheet=sheet, **facts)
 
 
@@ -183,6 +187,19 @@ def rotate(public_id: str) -> BaseResponse:
     overlap_ms = request.form.get("overlap", DAY_MS, type=int)
     once.keep(actor().public_id, public_id, signing_secrets.rotate(actor(), public_id, overlap_ms=overlap_ms).secret)
     return redirect(url_for(".signature", public_id=public_id), 303)
+
+
+def _latest(public_id: str, named: set[str]) -> dict[str, Any]:
+    """The newest request and what of its headers belongs to the signature; `latest` fills the checker with them."""
+    sent = signatures.latest(actor(), public_id)
+    if sent is None:
+        return {"sent": None}
+    signed = [(name, value) for name, value in sent.headers if name.lower() in named]
+    facts: dict[str, Any] = {"sent": sent, "signed": signed}
+    if request.method == "GET" and "latest" in request.args:
+        facts["headers"] = "\n".join(f"{name}: {value}" for name, value in signed)
+        facts["body"] = sent.body.decode("utf-8", "replace")
+    return facts
 
 
 # --- switches and other deeds
@@ -204,7 +221,8 @@ def turn_on(public_id: str) -> BaseResponse | str:
 @needs(Permission.WEBHOOKS)
 def ask_off(public_id: str) -> str:
     """Ask what becomes of the deliveries that wait."""
-    return render_template("webhooks/off.html", line=_line(public_id), back=_place(public_id))
+    days = retention.kept(actor()).delivered
+    return render_template("webhooks/off.html", line=_line(public_id), back=_place(public_id), kept_days=days)
 
 
 @bp.post("/webhooks/<public_id>/off")

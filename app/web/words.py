@@ -16,7 +16,7 @@ from app.core.health import AUTO_OFF_AFTER_MS
 from app.core.states import PROBE, DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.models import ReplayState
 from app.services.replay_selection import LeftOut
-from app.web.filters import DAY_MS, ago_element, duration, iso, moment, number, time_element
+from app.web.filters import DAY_MS, ago_element, duration, emphasized, iso, moment, number, time_element
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,6 +142,11 @@ class Voice:
         local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
         return self.when(at, precision if local == today else f"d{precision}")
 
+    def at(self, at: int) -> Markup:
+        """Write when something happened: `at 09:12` when it was today, else `on 20 Nov`."""
+        local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
+        return Markup("{} {}").format("at" if local == today else "on", self.since(at))
+
     def since(self, at: int) -> Markup:
         """Write a moment of today as hour and minute, an earlier one as its day."""
         local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
@@ -186,7 +191,9 @@ def reason(why: Reason, **facts: object) -> Markup:
     known = {name: fact for name, fact in facts.items() if fact is not None and f"{{{name}}}" in words.full}
     if not known:
         return Markup(words.plain)  # noqa: S704 - our own words
-    plain = {name: fact.removesuffix(".") if isinstance(fact, str) else fact for name, fact in known.items()}
+    plain = {
+        name: emphasized(fact.removesuffix(".")) if isinstance(fact, str) else fact for name, fact in known.items()
+    }
     return Markup(words.full).format(**{"found": ""} | plain)  # noqa: S704 - our own words; format escapes the facts
 
 
@@ -419,8 +426,8 @@ def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None, days:
     if not view.enabled:
         return _off(view, voice, missed)
     if view.paused:
-        by, at = view.paused_by or "a member", voice.since(view.paused_at or voice.now_at)
-        return Sentence("warning", Markup("Paused by {} at {}.").format(by, at), _waiting(view, "held"))
+        by, at = view.paused_by or "a member", voice.at(view.paused_at or voice.now_at)
+        return Sentence("paused", Markup("Paused by {} {}.").format(by, at), _waiting(view, "held"))
     if view.shut_until > voice.now_at:
         until = Markup("Backing off until {}").format(voice.near(view.shut_until, precision="m"))
         after = Markup(" after {} in a row.").format(_times(view.failures_in_row, "failure"))

@@ -14,6 +14,7 @@ from app.core.addresses import Allowed
 from app.core.states import DeliveryState, ErrorClass, Reason
 from app.delivery import engine as engines
 from app.delivery import installed as surroundings
+from app.delivery import queue
 from app.delivery import settings as kept
 from app.delivery.installed import installed
 from app.services import companies, deliveries, signing_secrets, tests, webhooks
@@ -384,6 +385,38 @@ class TestOrdered:
         deliver()
 
         assert states() == [("failed", [500, 500]), ("delivered", [200])]
+
+    def test_the_next_waits_until_it_is_on_record_how_the_one_before_ended(
+        self, publish, make_webhook, receiver, running, engine, states, monkeypatch
+    ):
+        monkeypatch.setattr(engines, "RIPE_AFTER_S", 30)
+        make_webhook(url=receiver.url, preset="vomo", ordered=True)
+        receiver.answers(500, 200)
+        looked, look, turn = threading.Event(), queue.look, engine.sender.turn
+
+        def looking(now, worker):
+            if receiver.requests and engine.sender.in_flight == 2:
+                looked.set()
+            return look(now, worker)
+
+        def turning(patience_ms):
+            answers = turn(patience_ms)
+            if answers:
+                engine.ring()  # as if something else fell due before this is on record
+            return answers
+
+        monkeypatch.setattr(queue, "look", looking)
+        monkeypatch.setattr(engine.sender, "turn", turning)
+        with Receiver() as slow:
+            make_webhook(url=slow.url)
+            slow.hold()
+            publish()
+            publish()
+            with running():
+                assert looked.wait(20)
+                slow.release()
+
+        assert states() == [("pending", [500]), ("delivered", [200]), ("pending", []), ("delivered", [200])]
 
     def test_one_request_is_in_flight_at_a_time(self, publish, make_webhook, crowd, deliver, states):
         counted, url = crowd(1)

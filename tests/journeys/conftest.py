@@ -8,12 +8,18 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from app.config import read_settings
+from tests.journeys import house as houses
+from tests.journeys.house import House
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -25,6 +31,7 @@ FLAGS = [
     "--disable-quic",
 ]
 ROOT = Path(__file__).resolve().parents[2]
+LINK = r"(?<=Open )http\S+"
 
 
 @pytest.hookimpl(trylast=True)
@@ -36,34 +43,113 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if item.path.parent != here] + journeys
 
 
-@dataclass(frozen=True, slots=True)
 class Server:
-    """A running `postroom serve`: its address and the set-up link that it printed."""
+    """A `postroom serve` on a data directory: its address and the set-up link that it printed."""
 
-    address: str
-    setup_link: str
+    def __init__(self, data_dir: Path, port: int, **options: str) -> None:
+        self.options = options
+        self.data_dir = data_dir
+        self.port = port
+        self.address = f"http://127.0.0.1:{port}"
+        self.setup_link = ""
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it says where it is."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+        environ |= {"POSTROOM_DATA_DIR": str(self.data_dir), "POSTROOM_DISK_RESERVE_MB": "0"}
+        environ |= {"POSTROOM_ALLOW_NETWORKS": "127.0.0.0/8", "POSTROOM_HTTPS_ONLY": "false", **self.options}
+        command = [sys.executable, "-m", "app", "serve", "--port", str(self.port)]
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
+        self._process = process
+        assert process.stdout is not None
+        link = next((found[0] for line in process.stdout if (found := re.search(LINK, line))), None)
+        assert link is not None, f"no address was printed; the server ended with {process.poll()}"
+        self.setup_link = link
+
+    def stop(self) -> None:
+        """Ask it to end and wait until it has."""
+        if self._process is not None and self._process.stdout is not None:
+            self._process.terminate()
+            self._process.wait(40)
+            self._process.stdout.close()
+            self._process = None
+
+
+def free_port() -> int:
+    """A port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on an empty data directory."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
-    environ |= {"POSTROOM_DATA_DIR": str(tmp_path_factory.mktemp("data")), "POSTROOM_DISK_RESERVE_MB": "0"}
-    environ |= {"POSTROOM_ALLOW_NETWORKS": "127.0.0.0/8", "POSTROOM_HTTPS_ONLY": "false"}
-    command = [sys.executable, "-m", "app", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
+    with running(Server(tmp_path_factory.mktemp("data"), free_port())) as found:
+        yield found
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """A server that is started, and stopped in the end."""
     try:
-        link = next((found[0] for line in process.stdout if (found := re.search(r"http\S+/setup\S+", line))), None)
-        assert link is not None, f"no set-up link was printed; the server ended with {process.poll()}"
-        yield Server(f"http://127.0.0.1:{port}", link)
+        server.start()
+        yield server
     finally:
-        process.terminate()
-        process.wait(40)
-        process.stdout.close()
+        server.stop()
+
+
+# --- an organization that has one of everything
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> House:
+    """The house as it was built, to be copied."""
+    data_dir = tmp_path_factory.mktemp("house") / "data"
+    data_dir.mkdir(mode=0o700)
+    shutil.copyfile(sqlite_template, data_dir / "postroom.db")
+    found, _ = read_settings(
+        {},
+        data_dir=data_dir,
+        port=free_port(),
+        https_only=False,
+        allow_networks=(ip_network("127.0.0.0/8"),),
+        disk_reserve_mb=0,
+    )
+    return houses.build(found)
+
+
+@pytest.fixture(scope="module")
+def house(built: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A copy of the house, with its server running."""
+    data_dir = tmp_path_factory.mktemp("copy") / "data"
+    shutil.copytree(built.data_dir, data_dir)
+    mail = {"POSTROOM_SMTP_URL": f"smtp://127.0.0.1:{free_port()}", "POSTROOM_MAIL_FROM": "postroom@acme.test"}
+    with running(Server(data_dir, built.port, **mail)) as server:
+        yield replace(built, server=server)
+
+
+@pytest.fixture(scope="module")
+def window(house: House, chromium: Any, complaints: Complaints) -> Iterator[Callable[..., Any]]:
+    """Open windows: `window("admin", java_script_enabled=False)`; their complaints are heard."""
+    opened = []
+
+    def open_for(who: str, **options: Any) -> Any:
+        kept = {"viewport": {"width": 1280, "height": 900}, "base_url": house.address, **options}
+        context = chromium.new_context(**kept)
+        opened.append(context)
+        if who in house.cookies:
+            context.add_cookies([{"name": "postroom", "value": house.cookies[who], "url": house.address}])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        complaints.listen_to(page)
+        page.add_init_script(WATCH)
+        return page
+
+    yield open_for
+    for context in opened:
+        context.close()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +167,7 @@ def chromium() -> Iterator[Any]:
 
 # An attribute that htmx refused is a fault of ours; the policy's own reports stand in the console already.
 WATCH = """
+document.addEventListener("securitypolicyviolation", (event) => console.error("policy: " + event.violatedDirective));
 document.addEventListener("htmx:security:strip", (event) => console.error("strip: " + event.target.outerHTML));
 """
 

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.timeout(180)
 
 EMAIL, PASSWORD = "ada@acme.test", "seven brown horses"
 ROWS = 40
-FOCUSED = "document.activeElement.id"
 # What a copy takes where the browser has no clipboard: on plain http.
 NO_CLIPBOARD = """
 Object.defineProperty(navigator, "clipboard", { value: undefined });
@@ -187,9 +186,9 @@ def test_polls_are_304_until_something_changes_which_then_changes_in_place(
     page.goto(f"{server.address}/log?webhook={webhook}&state=retrying&state=delivered&test=exclude")
     page.locator(f"#{shown} .badge", has_text="Retrying").wait_for()
     receiver.answers(200)
-    page.locator(f"#o-{shown}").click()
+    page.locator(f"#{shown} .opener").click()
     page.locator(f"#d-{shown} details.attempt > summary").first.click()  # was open: now closed, and stays so
-    page.locator(f"#o-{shown}").focus()
+    page.locator(f"#{shown} .opener").focus()
 
     polls.clear()
     for _ in range(2):
@@ -204,7 +203,7 @@ def test_polls_are_304_until_something_changes_which_then_changes_in_place(
 
     assert page.locator(f"#d-{shown}").is_visible()
     assert page.locator(f"#d-{shown} details.attempt").last.evaluate("one => one.open") is False
-    assert page.evaluate(FOCUSED) == f"o-{shown}"
+    assert page.locator(f"#{shown} .opener:focus").count() == 1
     page.locator(".pill").click()
     page.locator("tbody tr:not(.detail)").nth(1).wait_for()
 

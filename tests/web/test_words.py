@@ -280,7 +280,7 @@ def test_what_a_receiver_wrote_is_escaped_in_a_sentence():
         ),
         (
             {"paused": True, "paused_at": NOW, "paused_by": "Maria Silva", "waiting": 31},
-            "warning",
+            "paused",
             "Paused by Maria Silva at 09:00. 31 held.",
         ),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -154,7 +154,7 @@ class Organization(Shown):
     retention_failed_days: int | None
 
 
-class AuditListed(Listed):
+class AuditFilter(Query):
     """Which entries."""
 
     actor: str | None = Field(None, max_length=200, description="The name of who did it, as it was then.")
@@ -162,6 +162,16 @@ class AuditListed(Listed):
     object: str | None = Field(None, max_length=300, description="An id, or the name as it was.")
     since: MomentGiven | None = Field(None, alias="from", description="No earlier than this.")
     until: MomentGiven | None = Field(None, alias="to", description="Before this.")
+
+
+class AuditListed(AuditFilter, Listed):
+    """Which entries, and which page of them."""
+
+
+class AuditExported(AuditFilter):
+    """Which entries a file holds, and how it is written."""
+
+    format: Literal["csv", "ndjson"] = "ndjson"
 
 
 class Change(Shown):

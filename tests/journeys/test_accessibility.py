@@ -1,0 +1,223 @@
+"""Every page before axe and a ruler: light and dark, wide and narrow, with its menus, folds, dialogs and errors."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.journeys import axe, pages
+from tests.web.test_access import pages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+
+    from tests.journeys.conftest import Complaints
+    from tests.journeys.house import House
+
+pytestmark = pytest.mark.timeout(300)
+
+# What a page can tell about itself beside what axe finds: what is wrong, and what can be opened.
+ABOUT = """
+() => {
+  const wrong = [], all = selector => [...document.querySelectorAll(selector)];
+  const short = one => one.outerHTML.slice(0, 120);
+  if (all("h1").length !== 1) wrong.push(`${all("h1").length} h1`);
+  wrong.push(...all("[style]").map(one => `inline style: ${short(one)}`));
+  wrong.push(...all("nav:not([aria-label], [aria-labelledby])").map(one => `no name: ${short(one)}`));
+  wrong.push(...all("table:not(:has(caption))").map(one => `no caption: ${short(one)}`));
+  const seen = one => one.checkVisibility({ visibilityProperty: true });
+  return {
+    wrong, title: document.title,
+    menus: all("details.menu").map(one => seen(one) && one.textContent.replace(/\\s+/g, " ")),
+    dialogs: all("a[data-dialog]").map(one => seen(one) && one.pathname),
+    folds: all("main details:not(.menu):not([open])").filter(one => { one.open = true; return true; }).length,
+  };
+}
+"""
+# Forms that refuse what is empty, and one whose page somebody else changed meanwhile.
+REFUSING = (
+    "/webhooks/new",
+    "/webhooks/{on}/delete",
+    "/units/new",
+    "/units/{unit}/companies/new",
+    "/units/{unit}/import",
+    "/members/new",
+    "/api-keys/new",
+    "/roles/new",
+    "/catalogue/new",
+    "/inbox/new",
+    "/events/new",
+    "/log/views/new?state=failed",
+    "/account",
+    "/account/two-factor",
+    "/settings",
+    "/system/organizations/new",
+    "/deliveries/{failed}/edit-test",
+    "nobody:/login",
+    "nobody:/forgot",
+    "nobody:/invite/{invitation}",
+    "nobody:/reset/{reset}",
+)
+EMPTY = """
+form => {
+  const typed = "input:not([type=hidden], [type=checkbox], [type=radio], [type=file]), textarea";
+  for (const field of form.querySelectorAll(typed)) field.value = "";
+  form.noValidate = true;
+  form.requestSubmit();
+}
+"""
+
+Window = "Callable[..., Any]"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_every_page_is_in_the_list(app: Flask) -> None:
+    rules = {rule.endpoint for rule in pages_of(app) if "GET" in (rule.methods or ())} | {"static"}
+    listed = {*pages.PAGES, *pages.NOT_LISTED}
+    routes = app.url_map.bind("localhost")
+    elsewhere = [
+        (text, endpoint)
+        for endpoint, texts in pages.PAGES.items()
+        for text in texts
+        if routes.match(re.sub(r"\{(\w+)\}", r"x_\1", pages.split(text)[1].partition("?")[0]))[0] != endpoint
+    ]
+
+    assert rules - listed == set(), "pages that no browser test opens"
+    assert listed - rules - {"health.healthz", "health.readyz"} == set(), "pages that there are no more"
+    assert elsewhere == []
+
+
+def test_axe_finds_nothing_on_any_page_closed_or_opened(house: House, window: Window, complaints: Complaints) -> None:
+    found: list[tuple[str, str]] = []
+    titles: dict[str, set[str]] = {}
+    known: set[str] = set()
+    who, tab = "", None
+    for one in pages.every_page(house):
+        is_first = one.who != who
+        if is_first:
+            who, tab = one.who, watched(window, one.who)
+        answer = tab.goto(one.address)
+        problems = axe.look(tab, whole=is_first)
+        about = tab.evaluate(ABOUT)
+        problems += about["wrong"]
+        problems += axe.look_at(tab, "main details[open]") if about["folds"] else []
+        problems += _menus(tab, about["menus"], known) + _dialogs(tab, about["dialogs"], known)
+        if answer.status != one.code:
+            problems.append(f"answered with {answer.status}")
+        titles.setdefault(about["title"], set()).add(one.address.partition("?")[0])
+        found += [(str(one), problem) for problem in problems]
+
+    assert found == []
+    assert {title: places for title, places in titles.items() if len(places) > 1} == {}
+    assert [title for title in titles if not title.endswith(" · Postroom")] == []
+    assert complaints == []
+
+
+def watched(window: Window, who: str) -> Any:
+    """A window in which nothing moves, with axe in every page."""
+    tab = window(who, reduced_motion="reduce")
+    tab.add_init_script(axe.SCRIPT)
+    return tab
+
+
+def _menus(tab: Any, texts: list[str | bool], known: set[str]) -> list[str]:
+    """Open each menu that wasn't seen before; Escape closes it and the focus stays with it."""
+    found = []
+    for number, text in enumerate(texts):
+        if not isinstance(text, str) or text in known:
+            continue
+        known.add(text)
+        menu = tab.locator("details.menu").nth(number)
+        menu.locator("summary").first.click()
+        found += axe.look_at(tab, "details.menu[open]")
+        tab.keyboard.press("Escape")
+        if not menu.evaluate("one => !one.open && one.contains(document.activeElement)"):
+            found.append(f"Escape leaves the menu {text[:40]} open, or the focus elsewhere")
+    return found
+
+
+def _dialogs(tab: Any, paths: list[str | bool], known: set[str]) -> list[str]:
+    """Open each kind of dialog that wasn't seen before; Escape closes it and gives the focus back."""
+    found = []
+    for number, path in enumerate(paths):
+        kind = re.sub(r"\w+_[0-9a-z]{26}", "*", path) if isinstance(path, str) else ""
+        if not kind or kind in known:
+            continue
+        known.add(kind)
+        link = tab.locator("a[data-dialog]").nth(number)
+        link.click()
+        tab.locator("#dialog[open] h2").wait_for()
+        found += axe.look_at(tab, "#dialog")
+        tab.keyboard.press("Escape")
+        tab.locator("#dialog:not([open])").wait_for(state="attached")
+        tab.evaluate("() => new Promise(requestAnimationFrame)")  # by then the focus is back
+        if not link.evaluate("one => one === document.activeElement"):
+            found.append(f"the dialog of {kind} keeps the focus")
+    return found
+
+
+def test_axe_finds_nothing_on_forms_that_were_refused(house: House, window: Window) -> None:
+    found: list[tuple[str, str]] = []
+    tabs = {who: watched(window, who) for who in ("admin", "nobody")}
+    for text in REFUSING:
+        who, address = pages.split(text)
+        tab = tabs[who]
+        tab.goto(address.format(**house.ids))
+        with tab.expect_navigation() as gone:
+            tab.locator("main form[method=post]").first.evaluate(EMPTY)
+        problems = axe.look(tab, whole=False)
+        if gone.value.status != 422:
+            problems.append(f"answered with {gone.value.status}")
+        named = tab.locator("[aria-invalid=true]").evaluate_all(
+            "all => all.map(one => document.getElementById(one.getAttribute('aria-describedby')?.split(' ').at(-1)))"
+            ".every(Boolean) && all.length"
+        )
+        if not named:
+            problems.append("no field is named")
+        found += [(text, problem) for problem in problems]
+
+    tab = tabs["admin"]
+    tab.goto(f"/webhooks/{house.ids['on']}/edit")
+    tab.locator("[name=version]").evaluate("one => { one.value = 0; }")
+    with tab.expect_navigation() as gone:
+        tab.get_by_role("button", name="Save").first.click()
+    assert gone.value.status == 409
+    found += [("changed meanwhile", problem) for problem in axe.look(tab, whole=False)]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("code", [500, 503])
+def test_axe_finds_nothing_on_the_page_of_what_broke(house: House, window: Window, code: int) -> None:
+    headers, body = house.broken[code]
+    tab = watched(window, "admin")
+    tab.route("**/broken", lambda route: route.fulfill(status=code, headers=headers, body=body))
+    tab.goto("/broken")
+
+    assert axe.look(tab) + tab.evaluate(ABOUT)["wrong"] == []
+    assert tab.get_by_role("link", name="Try again").count() == 1
+
+
+def test_a_chosen_theme_has_the_colours_of_the_systems(house: House, window: Window) -> None:
+    colours = """
+    () => [...document.querySelectorAll("body, body *")].slice(0, 400)
+      .map(one => getComputedStyle(one)).map(({color, backgroundColor, borderTopColor}) =>
+        [color, backgroundColor, borderTopColor].join())
+    """
+    tab = window("admin", reduced_motion="reduce")
+    tab.goto("/log")
+    shown = []
+    for system, chosen in (("dark", None), ("light", "dark"), ("light", None), ("dark", "light")):
+        tab.emulate_media(color_scheme=system)
+        tab.evaluate("theme => { theme ? document.documentElement.dataset.theme = theme"
+                     " : delete document.documentElement.dataset.theme; }", chosen)
+        shown.append(Counter(tab.evaluate(colours)))
+
+    assert shown[0] == shown[1]
+    assert shown[2] == shown[3]
+    assert shown[0] != shown[2]
