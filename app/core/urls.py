@@ -128,6 +128,8 @@ def _host_problem(url: Url, allowed: Allowed) -> str | None:
     rule = refusal(address, allowed)
     if rule is None:
         return None
+    if is_local_name:  # it may stand for either
+        return f"{host} is {rule} and blocked. {_by_operator('POSTROOM_ALLOW_NETWORKS', '127.0.0.1,::1')}"
     return f"{host} is {rule} and blocked.{way_to_allow(address)}"
 
 
