@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -101,10 +101,7 @@ def index() -> str:
         page=page,
         people=[(name, name) for name in known.actors],
         actions=sorted(((name, named(name)) for name in known.actions), key=lambda pair: pair[1]),
-        words=named,
-        short=short,
-        called=lambda field: FIELD_WORDS.get(field) or field.replace("_", " "),
-        because=because,
+        **telling(),
         chips=list(_chips(given)),
         older=_address(given | {"cursor": page.next}) if page.next else "",
         newest=_address(given | {"cursor": ""}) if given["cursor"] else "",
@@ -149,6 +146,12 @@ def _moment(text: str) -> int | None:
 def named(action: str) -> str:
     """Return what an action is called; one that was recorded by another version, by its own name."""
     return ACTIONS.get(action) or action.replace(".", " ").replace("_", " ").capitalize()
+
+
+def telling() -> dict[str, Any]:
+    """What templates that show recorded changes tell them with."""
+    called = lambda field: FIELD_WORDS.get(field) or field.replace("_", " ")  # noqa: E731
+    return {"words": named, "short": short, "called": called, "because": because}
 
 
 def because(reason: str) -> str:

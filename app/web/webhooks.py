@@ -28,6 +28,7 @@ from app.services import (
 )
 from app.services.log import LogQuery
 from app.web import is_fragment, live, needs, once, webhook_figures, webhook_list, words
+from app.web.audit import telling
 from app.web.mail import is_missed
 from app.web.viewer import actor
 from app.web.webhook_list import line_of
@@ -154,7 +155,7 @@ def show_log(public_id: str) -> BaseResponse:
 def show_changes(public_id: str) -> str:
     """Who changed what."""
     line = _line(public_id)
-    return render_template("webhooks/changes.html", line=line, changes=changes.of(actor(), public_id))
+    return render_template("webhooks/changes.html", line=line, changes=changes.of(actor(), public_id), **telling())
 
 
 # --- the signature

@@ -106,7 +106,7 @@ REASONS: Mapping[Reason, Why] = {
     ),
     R.FILTERED_OUT: Why("The filter didn't match.", "The filter {filter} didn't match{found}.", "Filter", "filter"),
     R.CREATED_LATER: Why(
-        "The webhook was created after the event.", "The webhook was created after the event, on {made}."
+        "The webhook was created after the event.", "The webhook was created after the event, {made}."
     ),
     R.SHAPE_FAILED: Why(
         "The payload couldn't be built.", "The payload couldn't be built: {detail}.", "Field mapping", "mapping"
@@ -152,6 +152,11 @@ class Voice:
         """Write a moment of today as hour and minute, an earlier one as its day."""
         local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
         return self.when(at, "m" if local == today else "d")
+
+    def on_or_at(self, at: int) -> Markup:
+        """Write `at` and the minute of a moment of today, `on` and its day of an earlier one."""
+        local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
+        return Markup("at {}" if local == today else "on {}").format(self.since(at))  # noqa: S704 - our own words
 
     def left(self, at: int) -> Markup:
         """Write how long it is until a moment; it ticks where there is script."""
@@ -308,7 +313,7 @@ def _facts(told: Explanation, voice: Voice, event_type: str, unit: str | None) -
         "filter": Markup("<code>{}</code>").format(told.filter) if told.filter else None,
         "found": f": {told.found}" if told.found else None,
         "since": voice.since(told.off_since) if told.off_since is not None else None,
-        "made": voice.since(told.created_at),
+        "made": voice.on_or_at(told.created_at),
         "detail": told.detail,
     }
 

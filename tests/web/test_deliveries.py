@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 import pytest
 from sqlalchemy import event
 
+from app.delivery import queue
 from app.extensions import db
 from app.services import audit, exports, inside, log, system, tests, webhooks
 from app.services.audit import AuditQuery
@@ -404,6 +405,25 @@ def test_the_page_of_a_delivery_says_where_it_stands_and_what_is_planned(ada, de
     assert f"POST {delivery.url}" in said
     assert "maintenance" in said
     assert "Postroom-Delivery:" in said
+
+
+def test_what_was_not_sent_says_what_the_filter_found_and_where_to_change_it(ada, sue, receiver, make_webhook, publish):
+    hook = make_webhook(url=receiver.url, filter="data.total > `100`")
+    (skipped,) = publish("job.created", b'{"total":40}').deliveries
+
+    page = ada.get(f"/deliveries/{skipped.id}").text
+
+    assert "Not sent: the filter data.total > `100` didn't match: total was 40." in words_of(page)
+    assert links_of(page, "Filter") == [f"/webhooks/{hook.id}/edit#filter"]
+    assert "Not sent: the filter didn't match." in words_of(sue.get(f"/deliveries/{skipped.id}").text)
+
+
+def test_what_is_under_way_says_for_how_long(ada, delivery, clock):
+    clock.advance(seconds=60)
+    queue.claim({1: 5}, (), "worker-1", clock.now, queue.LEASE_MS)
+    clock.advance(seconds=3)
+
+    assert "Attempt 2 of 3 in progress, 3 s." in words_of(ada.get(f"/deliveries/{delivery.id}").text)
 
 
 def test_a_running_delivery_is_live_and_a_finished_one_is_not(ada, delivery, clock, deliver):
