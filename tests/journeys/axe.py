@@ -10,12 +10,14 @@ import axe_playwright_python
 SCRIPT = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 """To be added to windows: a page then has `axe`."""
 
-# Both themes, one after the other: all rules in the first, and in the second those of colours, as it is other colours
-# for the same elements. Of rows and items that differ in their texts alone, two are looked at.
+# What a page is looked at for, once a width: all rules but those of colours, and those in each theme, for each text
+# whose colours, ground, size and weight weren't seen before. Of rows and items that differ in their texts alone, two
+# are looked at.
 RUN = """
 async ([context, themes, thin]) => {
   const found = [], {dataset} = document.documentElement, before = dataset.theme;
-  const shape = one => [one, ...one.querySelectorAll("*")].map(({tagName, className, dataset, hidden}) =>
+  const all = from => [...from.querySelectorAll("*")];
+  const shape = one => [one, ...all(one)].map(({tagName, className, dataset, hidden}) =>
     tagName + (className.baseVal ?? className) + (dataset.state || "") + hidden).join();
   for (const list of thin ? document.querySelectorAll("tbody, ul, ol, select") : []) {
     const seen = {};
@@ -25,14 +27,35 @@ async ([context, themes, thin]) => {
       if (seen[known] > 2 && !one.contains(document.activeElement)) one.remove();
     }
   }
-  for (const [number, theme] of themes.entries()) {
-    dataset.theme = theme;
-    const {violations} = await axe.run(context, {
-      resultTypes: ["violations"], preload: false, iframes: false,
-      ...(number && {runOnly: {type: "rule", values: ["color-contrast", "link-in-text-block"]}}),
-    });
+  const run = async (context, theme, options) => {
+    const usual = {resultTypes: ["violations"], preload: false, iframes: false};
+    const {violations} = await axe.run(context, {...usual, ...options});
     found.push(...violations.map(({id, nodes}) => `${theme} ${innerWidth} ${id}: ${nodes[0].html.slice(0, 160)}`));
+  };
+  const colours = ["color-contrast", "link-in-text-block"], off = {enabled: false};
+  const known = new Set(JSON.parse(sessionStorage.colours || "[]"));
+  const painted = one => {
+    const {color, fontSize, fontWeight} = getComputedStyle(one), parts = [dataset.theme, color, fontSize, fontWeight];
+    if (one.parentElement) parts.push(getComputedStyle(one.parentElement).color);
+    for (let ground = one; ground; ground = ground.parentElement) {
+      const {backgroundColor, backgroundImage, opacity} = getComputedStyle(ground);
+      if (opacity !== "1" || backgroundImage !== "none") parts.push(opacity, backgroundImage);
+      if (!/, 0\\)$/.test(backgroundColor)) parts.push(backgroundColor);
+      if (/^rgb\\(/.test(backgroundColor)) break;
+    }
+    return parts.join();
+  };
+  const hasText = one => /^(INPUT|SELECT|TEXTAREA)$/.test(one.tagName)
+    || [...one.childNodes].some(({nodeType, data}) => nodeType === 3 && data.trim());
+  const texts = all(context.include ? document.querySelector(context.include[0]) : document.body)
+    .filter(one => hasText(one) && one.checkVisibility({visibilityProperty: true}));
+  for (const theme of themes) {
+    dataset.theme = theme;
+    const fresh = texts.filter(one => { const as = painted(one), is = !known.has(as); known.add(as); return is; });
+    if (fresh.length) await run({include: fresh}, theme, {runOnly: {type: "rule", values: colours}});
   }
+  sessionStorage.colours = JSON.stringify([...known]);
+  await run(context, "both", {rules: Object.fromEntries(colours.map(rule => [rule, off]))});
   if (before) dataset.theme = before; else delete dataset.theme;
   if (document.documentElement.scrollWidth > innerWidth) found.push(`scrolls sideways at ${innerWidth}`);
   return found;

@@ -100,6 +100,9 @@ def running(server: Server) -> Iterator[Server]:
         server.stop()
 
 
+Window = Callable[..., Any]
+
+
 # --- an organization that has one of everything
 
 
@@ -131,7 +134,7 @@ def house(built: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
 
 
 @pytest.fixture(scope="module")
-def window(house: House, chromium: Any, complaints: Complaints) -> Iterator[Callable[..., Any]]:
+def window(house: House, chromium: Any, complaints: Complaints) -> Iterator[Window]:
     """Open windows: `window("admin", java_script_enabled=False)`; their complaints are heard."""
     opened = []
 

@@ -187,11 +187,18 @@ class Page:
         return f"{self.who} {self.address}"
 
 
-def every_page(house: House) -> Iterator[Page]:
-    """Each page of the list and the pages of errors, those of one person together."""
-    found = [_page(text, house) for texts in PAGES.values() for text in texts]
+def every_page(house: House, *, states: bool = True) -> Iterator[Page]:
+    """Each page of the list and the pages of errors, those of one person together.
+
+    Without `states` each page is there once for everybody who looks at it.
+    """
+    found = [_page(text, house) for texts in PAGES.values() for text in (texts if states else _once(texts))]
     found += [Page(one.address, one.who, code) for text, code in ERRORS for one in (_page(text, house),)]
     yield from sorted(found, key=lambda page: page.who)
+
+
+def _once(texts: tuple[str, ...]) -> list[str]:
+    return list({split(text)[0]: text for text in reversed(texts)}.values())
 
 
 def _page(text: str, house: House) -> Page:

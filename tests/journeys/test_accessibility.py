@@ -14,7 +14,7 @@ from tests.web.test_access import pages_of
 if TYPE_CHECKING:
     from flask import Flask
 
-    from tests.journeys.conftest import Complaints
+    from tests.journeys.conftest import Complaints, Window
     from tests.journeys.house import House
 
 pytestmark = pytest.mark.timeout(300)
@@ -35,6 +35,32 @@ ABOUT = """
     dialogs: all("a[data-dialog]").map(one => seen(one) && one.pathname),
     folds: all("main details:not(.menu):not([open])").filter(one => { one.open = true; return true; }).length,
   };
+}
+"""
+# Everything that the tab key reaches: it takes the focus, shows it, and nothing sticky lies over all of it.
+FOCUS = """
+() => {
+  const fields = ":is(button, input, select, textarea):enabled:not([type=hidden])", found = [];
+  const is_framed = one => {
+    const {outlineStyle, outlineWidth} = one ? getComputedStyle(one) : {};
+    return one && outlineStyle !== "none" && outlineWidth !== "0px";
+  };
+  for (const one of document.querySelectorAll(`a[href], summary, [tabindex="0"], ${fields}`)) {
+    if (!one.checkVisibility({visibilityProperty: true})) continue;
+    const told = `${innerWidth} ${one.outerHTML.slice(0, 120)}`;
+    one.focus({focusVisible: true});
+    if (document.activeElement !== one) { found.push(`takes no focus ${told}`); continue; }
+    const framed = [one, one.closest("label"), one.parentElement].find(is_framed);
+    if (!framed) { found.push(`shows no focus ${told}`); continue; }
+    const {left, top, right, bottom} = framed.getBoundingClientRect(), middle = (left + right) / 2;
+    const points = [[left + 3, top + 3], [right - 3, top + 3], [left + 3, bottom - 3], [right - 3, bottom - 3],
+      [middle, (top + bottom) / 2]];
+    const is_seen = points.some(([x, y]) => framed.contains(document.elementFromPoint(x, y)));
+    if (!is_seen) found.push(`is covered ${told}`);
+  }
+  document.activeElement.blur();
+  scrollTo(0, 0);
+  return found;
 }
 """
 # Forms that refuse what is empty, and one whose page somebody else changed meanwhile.
@@ -61,6 +87,7 @@ REFUSING = (
     "nobody:/invite/{invitation}",
     "nobody:/reset/{reset}",
 )
+FORM = "form[method=post]:not([action^='/notices/'], .act)"
 EMPTY = """
 form => {
   const typed = "input:not([type=hidden], [type=checkbox], [type=radio], [type=file]), textarea";
@@ -69,8 +96,6 @@ form => {
   form.requestSubmit();
 }
 """
-
-Window = "Callable[..., Any]"
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -101,6 +126,7 @@ def test_axe_finds_nothing_on_any_page_closed_or_opened(house: House, window: Wi
             who, tab = one.who, watched(window, one.who)
         answer = tab.goto(one.address)
         problems = axe.look(tab, whole=is_first)
+        problems += tab.evaluate(FOCUS)
         about = tab.evaluate(ABOUT)
         problems += about["wrong"]
         problems += axe.look_at(tab, "main details[open]") if about["folds"] else []
@@ -110,7 +136,7 @@ def test_axe_finds_nothing_on_any_page_closed_or_opened(house: House, window: Wi
         titles.setdefault(about["title"], set()).add(one.address.partition("?")[0])
         found += [(str(one), problem) for problem in problems]
 
-    assert found == []
+    assert lines(found) == ""
     assert {title: places for title, places in titles.items() if len(places) > 1} == {}
     assert [title for title in titles if not title.endswith(" · Postroom")] == []
     assert complaints == []
@@ -167,7 +193,7 @@ def test_axe_finds_nothing_on_forms_that_were_refused(house: House, window: Wind
         tab = tabs[who]
         tab.goto(address.format(**house.ids))
         with tab.expect_navigation() as gone:
-            tab.locator("main form[method=post]").first.evaluate(EMPTY)
+            tab.locator(f"main {FORM}").first.evaluate(EMPTY)
         problems = axe.look(tab, whole=False)
         if gone.value.status != 422:
             problems.append(f"answered with {gone.value.status}")
@@ -187,7 +213,12 @@ def test_axe_finds_nothing_on_forms_that_were_refused(house: House, window: Wind
     assert gone.value.status == 409
     found += [("changed meanwhile", problem) for problem in axe.look(tab, whole=False)]
 
-    assert found == []
+    assert lines(found) == ""
+
+
+def lines(found: list[tuple[str, str]]) -> str:
+    """What was found, a line each: a failed test then shows all of it."""
+    return "\n".join(": ".join(one) for one in found)
 
 
 @pytest.mark.parametrize("code", [500, 503])
