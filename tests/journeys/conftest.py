@@ -29,6 +29,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
+    "--disable-gpu",
 ]
 ROOT = Path(__file__).resolve().parents[2]
 LINK = r"(?<=Open )http\S+"
