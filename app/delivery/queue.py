@@ -9,7 +9,7 @@ import secrets
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import ScalarSelect, Select, func, select, text, update
 
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.database import door_of, hot_read, hot_write, is_sqlite, write
@@ -578,7 +578,7 @@ def _requeue(session: Session, ids: list[int], left: DeliveryState, now: int) ->
 # --- looking
 
 
-def _pending_of(webhook_id: int) -> Select[int]:
+def _pending_of(webhook_id: Any) -> Select[int]:
     """What waits for a webhook. In the order of the index, or SQLite goes through all that ever was sent to it."""
     query = select(delivery.c.id).where(delivery.c.webhook_id == webhook_id, PENDING)
     return query.order_by(delivery.c.next_attempt_at, delivery.c.id)
@@ -588,6 +588,12 @@ def count_pending(session: Session, webhook_id: int) -> int:
     """Return how many deliveries wait for a webhook, counting no further than 10,000."""
     waiting_ones = _pending_of(webhook_id).limit(10_000)
     return session.scalar(select(func.count()).select_from(waiting_ones.subquery())) or 0
+
+
+def pending_beside() -> ScalarSelect[int]:
+    """Count the same for each row of a statement over webhooks."""
+    waiting_ones = _pending_of(Webhook.id).limit(10_000).correlate(Webhook)
+    return select(func.count()).select_from(waiting_ones.subquery()).scalar_subquery()
 
 
 def count_sending(session: Session, webhook_id: int) -> int:
