@@ -60,6 +60,15 @@ class Explanation:
         return "retrying" if self.attempts else "queued"
 
 
+_ROUTED = (
+    selectinload(Webhook.patterns),
+    selectinload(Webhook.units),
+    joinedload(Webhook.owner).options(
+        selectinload(Membership.units), joinedload(Membership.role), joinedload(Membership.user)
+    ),
+)
+
+
 def explain(actor: Actor, public_id: str) -> list[Explanation]:
     """Return one explanation for every webhook, by name."""
     actor.require(Permission.LOG, Permission.WEBHOOKS)
@@ -69,16 +78,7 @@ def explain(actor: Actor, public_id: str) -> list[Explanation]:
             raise NotFound
         sent = _sent(session, event)
         webhooks = session.scalars(
-            for_org(session, actor, Webhook)
-            .query()
-            .options(
-                selectinload(Webhook.patterns),
-                selectinload(Webhook.units),
-                joinedload(Webhook.owner).options(
-                    selectinload(Membership.units), joinedload(Membership.role), joinedload(Membership.user)
-                ),
-            )
-            .order_by(Webhook.name, Webhook.id)
+            for_org(session, actor, Webhook).query().options(*_ROUTED).order_by(Webhook.name, Webhook.id)
         ).all()
         return [_told(actor, event, webhook, sent.get(webhook.id, ())) for webhook in webhooks]
 
@@ -111,7 +111,7 @@ def why(actor: Actor, webhook_id: str, asked: str) -> Why:
     """
     actor.require(Permission.WEBHOOKS)
     with read() as session:
-        webhook = for_org(session, actor, Webhook).one(webhook_id)
+        webhook = for_org(session, actor, Webhook).one(webhook_id, *_ROUTED)
         if not asked.startswith("evt_"):
             kind = event_types.carried_by(session, actor, asked)
             event = Event(type=asked, data=kind.example, created_at=clock.now())

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from sqlalchemy import or_
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import joinedload
 
 from app import clock
 from app.core.access import Permission
 from app.database import read, write
-from app.models import Cause, Notification
+from app.models import Cause, Notification, Organization, Webhook
 from app.services.scope import Actor, for_org
+from app.services.webhooks import needing_attention
 
 NEWS_MS = 86_400_000
 MOST_OPEN = 100
@@ -48,14 +49,10 @@ class Notice:
 
 
 def list_open(actor: Actor) -> list[Notice]:
-    """Return the open notices, newest first: all who may do something are told, the owner among them.
-
-    That a webhook delivers again is news for a day.
-    """
+    """Return the open notices, newest first: all who may do something are told, the owner among them."""
     actor.require(Permission.WEBHOOKS)
-    is_news = or_(Notification.cause != Cause.RECOVERED, Notification.created_at > clock.now() - NEWS_MS)
     with read() as session:
-        query = for_org(session, actor, Notification).query().where(Notification.closed_at.is_(None), is_news)
+        query = for_org(session, actor, Notification).query().where(Notification.closed_at.is_(None), _is_news())
         query = query.options(joinedload(Notification.webhook)).order_by(Notification.id.desc())
         return [
             Notice(row.public_id, row.webhook.public_id, row.cause, row.subject, row.body, row.created_at, row.id)
@@ -63,13 +60,47 @@ def list_open(actor: Actor) -> list[Notice]:
         ]
 
 
-def gravest(actor: Actor) -> Notice | None:
-    """Return the gravest open notice, of those the newest; None: there is none."""
-    found = list_open(actor)
-    if not found:
-        return None
-    first = min(found, key=lambda each: each.level)  # "danger" before "note"
-    return replace(first, others=len({each.webhook for each in found} - {first.webhook}))
+def _is_news() -> ColumnElement[bool]:
+    """That a webhook delivers again is news for a day."""
+    return or_(Notification.cause != Cause.RECOVERED, Notification.created_at > clock.now() - NEWS_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the frame of every page shows of trouble."""
+
+    attention: int
+    """How many webhooks somebody should look at."""
+    notice: Notice | None
+    """The gravest open one."""
+
+
+def outlook(actor: Actor) -> Outlook:
+    """Return what is to be said above every page, in one query.
+
+    The notice is the gravest open one, of those the newest: all who may do something are told, the owner among them.
+    """
+    actor.require(Permission.WEBHOOKS)
+    mine = (Notification.organization_id == Organization.id) & Notification.closed_at.is_(None) & _is_news()
+    query = (
+        select(needing_attention(actor).scalar_subquery(), Notification, Webhook.public_id)
+        .select_from(Organization)
+        .outerjoin(Notification, mine)
+        .outerjoin(Webhook, Webhook.id == Notification.webhook_id)
+        .where(Organization.id == actor.organization_id)
+        .order_by(Notification.id.desc())
+        .limit(MOST_OPEN)
+    )
+    with read() as session:
+        found = session.execute(query).all()
+        rows = [(row, webhook) for _, row, webhook in found if row is not None]
+        attention = found[0][0] if found else 0
+        if not rows:
+            return Outlook(attention, None)
+        row, webhook = min(rows, key=lambda each: LEVELS[each[0].cause])  # "danger" before "note"
+        others = len({each.webhook_id for each, _ in rows} - {row.webhook_id})
+        notice = Notice(row.public_id, webhook, row.cause, row.subject, row.body, row.created_at, row.id, others)
+    return Outlook(attention, notice)
 
 
 def close(actor: Actor, public_id: str) -> None:

@@ -92,7 +92,7 @@ class OrganizationRows(Generic[Row]):
         `loaded_with` says which rows beside it are loaded at once.
         """
         query = self.query().where(self._table.public_id == public_id).options(*loaded_with)
-        row: Row | None = self._session.scalar(query)
+        row: Row | None = self._session.scalars(query).unique().first()
         if row is None:
             raise NotFound
         return row

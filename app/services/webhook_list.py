@@ -13,7 +13,7 @@ from app.database import read
 from app.models import BusinessUnit, EventType, Lane, Webhook, WebhookPattern, WebhookUnit
 from app.services import standing
 from app.services.scope import Actor, for_org
-from app.services.webhooks import NEEDS_ATTENTION, everything, view_of
+from app.services.webhooks import NEEDS_ATTENTION, views
 
 if TYPE_CHECKING:
     from app.services.webhooks import WebhookView
@@ -60,15 +60,14 @@ def page(actor: Actor, asked: ListQuery) -> WebhookPage:
         mine = for_org(session, actor, Webhook).query()
         found = _matching(actor, asked)
         query = mine.where(Webhook.id.in_(found)).join(Lane, Lane.webhook_id == Webhook.id)
-        rows = session.scalars(_on_page(query, asked.page).options(*everything()))
-        views = tuple(view_of(webhook) for webhook in rows)
-        if not asked.is_filtered and asked.page == 1 and len(views) < LISTED:
-            return WebhookPage(views, len(views), len(views), 1)  # all there are
+        shown = tuple(views(session, _on_page(query, asked.page)))
+        if not asked.is_filtered and asked.page == 1 and len(shown) < LISTED:
+            return WebhookPage(shown, len(shown), len(shown), 1)  # all there are
         total = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
         matching = (
             session.scalar(select(func.count()).select_from(found.subquery())) or 0 if asked.is_filtered else total
         )
-    return WebhookPage(views, matching, total, max(1, -(-matching // LISTED)))
+    return WebhookPage(shown, matching, total, max(1, -(-matching // LISTED)))
 
 
 def row_ids(actor: Actor, asked: ListQuery) -> frozenset[int]:

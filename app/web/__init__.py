@@ -174,8 +174,11 @@ def _context() -> dict[str, Any]:
     attention, notice = 0, None
     attention_is_theirs = actor is not None and actor.may(Permission.WEBHOOKS)
     if actor is not None and attention_is_theirs:
-        attention = webhooks.count_needing_attention(actor)
-        notice = None if is_fragment() else notifications.gravest(actor)
+        if is_fragment():
+            attention = webhooks.count_needing_attention(actor)
+        else:
+            outlook = notifications.outlook(actor)
+            attention, notice = outlook.attention, outlook.notice
     troubles = system.troubles() if attention_is_theirs and not is_fragment() else ()
     return {
         "viewer": shown,

@@ -119,7 +119,7 @@ def _overview(public_id: str) -> dict[str, Any]:
     test = line.test
     sent = deliveries.find(actor(), test.id) if test is not None and test.webhook == public_id else None
     period = webhook_figures.period_of(request.args.get("period"))
-    found = stats.of_webhook(actor(), public_id, period, voice.zone)
+    found = stats.of_view(actor(), line.view, period, voice.zone)
     return {
         "line": line,
         "rows": log.page(actor(), LogQuery(webhook=(public_id,), limit=NEWEST)).rows,

@@ -34,4 +34,4 @@ TOLD = {
 def test_subject_and_first_sentence_become_one_that_says_nothing_twice(cause):
     text, said = TOLD[cause]
 
-    assert Notice("ntf_1", "whk_1", cause, text.subject, text.body, NOW).said == said
+    assert Notice("ntf_1", "whk_1", cause, text.subject, text.body, NOW, 1).gist == said

@@ -22,6 +22,10 @@ from tests.web.test_deliveries import counted
 PAGES = (
     "/webhooks",
     "/webhooks/new",
+    "/events",
+    "/replays",
+    "/roles",
+    "/start",
     "/log?state=failed&sort=oldest",
     "/log?q=job&inside=1",
     "/events?q=job",
@@ -38,9 +42,10 @@ MOST_STATEMENTS = 12
 SYSTEMS = ("Billing", "Warehouse", "CRM", "Ledger", "Notifier", "Archive", "Search", "Data lake", "Fleet", "Payroll")
 PLACES = ("production", "staging", "Lisbon", "Porto", "Faro", "north", "south", "partners", "legacy")
 SENDS: tuple[dict[str, Any], ...] = ({}, {"events": ["job.created", "job.updated"]}, {"events": ["contractSigned"]})
-# A webhook's own pages load its parts a statement each, and the form builds the preview from what is there to choose.
-# The list asks for what can be chosen, what waits, what was missed, and the last day twice: by hour, and by duration.
-FORM = {"webhooks": 14, "new": 14, "edit": 25, "why": 18, "signature": 14, "changes": 12}
+
+
+# What a page weighs doesn't hang on the database.
+on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -55,6 +60,7 @@ def weight(answer) -> int:
     return len(gzip.compress(answer.data, 6))
 
 
+@on_one_database
 def test_a_page_of_the_log_weighs_eight_kilobytes_with_all_that_is_on_it(app, clock):
     made, _ = fill("Acme", 250, 1, lambda _: None)
     page = sign_in(app, made.actor).get("/log")
@@ -63,6 +69,7 @@ def test_a_page_of_the_log_weighs_eight_kilobytes_with_all_that_is_on_it(app, cl
     assert weight(page) <= 8_000
 
 
+@on_one_database
 def test_a_list_of_a_hundred_webhooks_weighs_twelve_kilobytes_with_their_last_day(app, clock):
     made, _ = fill("Acme", 250, 1, lambda _: None)
     living = [f"{what} {where}" for where in PLACES for what in SYSTEMS][: 100 - len(made.webhooks)]
@@ -129,14 +136,16 @@ def test_no_page_asks_the_database_more_than_twelve_times(ada, make_webhook, rec
     many = {}
     for address in (
         *PAGES,
-        *[f"/webhooks/{hook.id}/{page}" for page in ("edit", "signature", "changes", f"why?event={event.id}")],
+        *[f"/webhooks/{hook.id}{page}" for page in ("", "/edit", "/signature", "/changes", f"/why?event={event.id}")],
+        f"/webhooks/new?from={hook.id}",
+        f"/deliveries/{delivery}",
         f"/deliveries/{delivery}/attempts/1",
         f"/events/{event.id}",
         "/catalogue/job.created",
     ):
         with counted() as statements:
             assert ada.get(address).status_code == 200, address
-        if len(statements) > FORM.get(address.rpartition("/")[2].partition("?")[0], MOST_STATEMENTS):
+        if len(statements) > MOST_STATEMENTS:
             many[address.rpartition("/")[2]] = len(statements)
 
     assert many == {}

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from app.delivery import queue
+from app.door import Door
 from app.extensions import db
 from app.services import audit, exports, inside, log, system, tests, webhooks
 from app.services.audit import AuditQuery
@@ -60,12 +61,20 @@ def counted():
         if not statement.startswith(("BEGIN", "PRAGMA")):
             sent.append(statement)
 
-    engines = set(db.engines.values())
+    def note_at_driver(door, statement, values):
+        sent.append(statement.sqlite)
+        return at_driver(door, statement, values)
+
+    engines, at_driver = set(db.engines.values()), Door._run
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+    Door._run = note_at_driver
+    try:
+        yield sent
+    finally:
+        Door._run = at_driver
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
 
 
 # --- Log History

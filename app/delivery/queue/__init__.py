@@ -8,7 +8,7 @@ from app.delivery.queue.claiming import LEASE_MS, Waiting, claim, claim_by_hand,
 from app.delivery.queue.entering import enqueue, enter_attempts, new_row, past_row, row_ids
 from app.delivery.queue.finishing import finish, hand_back
 from app.delivery.queue.interrupting import MOST_INTERRUPTIONS, release_lapsed
-from app.delivery.queue.looking import count_pending, count_sending, ids_of, next_copies, next_copy
+from app.delivery.queue.looking import count_pending, count_sending, ids_of, next_copies, next_copy, pending_beside
 from app.delivery.queue.rows import PENDING, SENDING, UNDELIVERED, Claim, Ending, Finished, SentBodyRow
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "next_copies",
     "next_copy",
     "past_row",
+    "pending_beside",
     "release_lapsed",
     "requeue",
     "row_ids",
