@@ -203,7 +203,7 @@ on("input", "[data-find]", field => {
   say(`${$$("li:not([hidden])", list).length} found`);
 });
 
-/* Menus close on leaving */
+/* Menus close on exit */
 listen("toggle", ({ target: el }) => { if (el.open && "more" in el.dataset) beside($(".title", el.closest("tr")), "menu", el.lastChild); }, true);
 listen("click focusin", e => $$(".menu[open]").forEach(menu => { if (!menu.contains(e.target)) menu.open = false; }));
 
