@@ -224,12 +224,12 @@ def stop(actor: Actor, public_id: str, *, cancel_waiting: bool = False) -> bool:
 def _cancel_waiting(row_id: int, by: str, now: int) -> None:
     """Cancel what a replay has made and nobody has begun to send, in slices with a commit each."""
     made = select(ReplayItem.delivery_id).join(Delivery, Delivery.id == ReplayItem.delivery_id)
-    waiting = made.where(ReplayItem.replay_id == row_id, queue.PENDING).limit(queue.SLICE)
+    waiting = made.where(ReplayItem.replay_id == row_id, queue.PENDING).limit(_SLICE)
     while True:
         with write() as session:
             ids = [found for found in session.scalars(waiting) if found is not None]
             queue.cancel(session, ids, Reason.BY_PERSON, by, now)
-        if len(ids) < queue.SLICE:
+        if len(ids) < _SLICE:
             return
 
 

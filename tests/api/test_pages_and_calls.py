@@ -146,10 +146,12 @@ SHOWN: dict[str, str | tuple[str, ...]] = {
     "webhooks.attention": ("listWebhooks",),
     "webhooks.index": ("listWebhooks", "listNotices"),
     "webhooks.log": ("listDeliveries",),
+    "webhooks.menu": ("getWebhook",),
     "webhooks.overview": ("getWebhook", "getWebhookStats", "getStats"),
     "webhooks.show": ("getWebhook", "getWebhookStats"),
     "webhooks.show_changes": ("listWebhookChanges",),
     "webhooks.signature": ("getSignature",),
+    "webhooks.types": ("listEventTypes",),
     "webhooks.why": ("explainAtWebhook",),
 }
 # They tell what another page tells (fragments), ask before one of the actions above, or are about signing in.
