@@ -117,7 +117,7 @@ listen("htmx:after:swap", () => {
   for (const [row, state, cell] of badges()) if ((states.get(row) || state) !== state) { cell.changed = ""; setTimeout(() => delete cell.changed, 1200); }
   refresh();
 });
-/* htmx 4 stops modified clicks on links */
+/* htmx 4 stops modified clicks */
 const held = e => e.ctrlKey || e.metaKey || e.altKey;
 listen("click", e => { if ((held(e) || e.shiftKey) && e.target.closest?.("a[href]")) e.stopPropagation(); }, true);
 const beside = ({ pathname, search }, name, target, replace) => htmx.ajax("GET", `${pathname}/${name}${search}`, { target, swap: "innerMorph", replace: replace && pathname + search });
@@ -203,7 +203,7 @@ on("input", "[data-find]", field => {
   say(`${$$("li:not([hidden])", list).length} found`);
 });
 
-/* Menus close on leaving */
+/* Menus close on exit */
 listen("toggle", ({ target: el }) => { if (el.open && "more" in el.dataset) beside($(".title", el.closest("tr")), "menu", el.lastChild); }, true);
 listen("click focusin", e => $$(".menu[open]").forEach(menu => { if (!menu.contains(e.target)) menu.open = false; }));
 
