@@ -74,13 +74,19 @@ def furnish(app: Flask, settings: Settings) -> None:
     app.config.from_mapping(_flask_config(settings, keys.session))
 
 
+_POOL = {
+    "pool_use_lifo": True,  # the connection used last has in memory what is asked for next
+    # An error that is logged must not tell the values of the statement: payloads and addresses are among them.
+    "hide_parameters": True,
+}
+
+
 def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
     is_https = settings.address.startswith("https://")
     config: dict[str, object] = {
         "SECRET_KEY": secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database,
-        # An error that is logged must not tell the values of the statement: payloads and addresses are among them.
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": settings.threads + 8, "max_overflow": 16, "hide_parameters": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": settings.threads + 8, "max_overflow": 16, **_POOL},
         "SESSION_COOKIE_NAME": "__Host-postroom" if is_https else "postroom",
         "SESSION_COOKIE_SECURE": is_https,
         "SESSION_COOKIE_HTTPONLY": True,
@@ -94,7 +100,7 @@ def _flask_config(settings: Settings, secret_key: str) -> dict[str, object]:
     if settings.base_url:
         config["TRUSTED_HOSTS"] = [urlsplit(settings.base_url).netloc, "127.0.0.1", "localhost"]
     if settings.database.startswith("sqlite"):
-        config["SQLALCHEMY_BINDS"] = {"read": {"url": settings.database, "hide_parameters": True}}
+        config["SQLALCHEMY_BINDS"] = {"read": {"url": settings.database, **_POOL}}
     else:
         config["SQLALCHEMY_ENGINE_OPTIONS"] = {**config["SQLALCHEMY_ENGINE_OPTIONS"], "pool_pre_ping": True}  # type: ignore[dict-item]
     return config

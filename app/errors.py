@@ -44,6 +44,10 @@ class Conflict(AppError):
     """It clashes with what is there."""
 
 
+class Changed(Conflict):
+    """Somebody else changed it since it was looked at."""
+
+
 class TooLarge(AppError):
     """It is larger than the limit."""
 

@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from app import clock, database, logs
 from app.database import StorageBroken, is_sqlite
-from app.delivery import bell, health, queue, settings
+from app.delivery import bell, health, queue, settings, skew
 from app.services import growth, password_resets, probes, replaying, retention, system, telling
 
 if TYPE_CHECKING:
@@ -120,11 +120,13 @@ class Clockwork:
             settings.forget(webhook_id)
 
     def _watch_clock(self) -> None:
-        """Re-arm the jobs when the wall clock jumped: set back, it would stop them all."""
+        """Find out whether the clock is off, and re-arm the jobs when it jumped: set back, it would stop them all."""
+        system.watch_clock()
         difference = clock.now() / 1000 - time.monotonic()
         if abs(difference - self._wall_minus_monotonic) > 2:
             self._wall_minus_monotonic = difference
             logs.log("the wall clock jumped; the jobs are armed again")
+            skew.forget_all()
             for job in self._jobs.get_jobs():
                 job.modify(next_run_time=_moment())
 

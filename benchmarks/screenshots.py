@@ -94,7 +94,7 @@ def _filled(environ: dict[str, str]) -> Subjects:
         _publish_some(scene)
         delivery, event = _retried(scene.webhooks["Salesforce jobs"])
         opened, _ = _retried(scene.webhooks["Volunteer map"])
-        while (notice := notifications.gravest(scene.actor)) is not None:  # the banner would be in every picture
+        while (notice := notifications.outlook(scene.actor).notice) is not None:  # the banner would be in every picture
             notifications.close(scene.actor, notice.id)
         db.session.remove()
         for engine in db.engines.values():

@@ -1,4 +1,4 @@
-/* Poll clock, countdowns, dialogs, copying, boxes, keys. No page needs it. */
+/* No page needs it. */
 const doc = document, root = doc.documentElement, id = name => doc.getElementById(name);
 const $ = (selector, from = doc) => from.querySelector(selector);
 const $$ = (selector, from = doc) => [...from.querySelectorAll(selector)];
@@ -6,21 +6,21 @@ const listen = (types, run, options) => types.split(" ").forEach(type => doc.add
 const on = (types, selector, run) => listen(types, e => { const el = e.target.closest?.(selector); if (el) run(el, e); });
 const make = (tag, textContent, className) => Object.assign(doc.createElement(tag), { textContent, className });
 
-/* Words: heard; seen for 6 s; seen while they hold */
+/* Words: heard; seen; kept */
 const say = text => id("said").replaceChildren(text);
 const fade = p => setTimeout(() => (p.matches(":hover, :focus-within") ? fade(p) : p.remove()), 6e3);
 const toast = text => { const p = make("p", text, "toast"); id("toasts").append(p); fade(p); };
-let noticed = "";
+let told = "";
 function notice(text = "", label, act = () => location.reload()) {
-  if (noticed === text) return;
-  noticed = text;
+  if (told === text) return;
+  told = text;
   const p = make("p", text, "toast"), button = make("button", label, "btn");
   button.onclick = act;
   if (label) p.append(button);
   id("notice").replaceChildren(...text ? [p] : []);
 }
 
-/* Time left and passed, by the server's clock */
+/* Time, by the server's clock */
 const skew = $("meta[name=now]") ? $("meta[name=now]").content - Date.now() : 0;
 function span(ms, rough) {
   const s = Math.max(0, ms) / 1e3 | 0, m = s / 60 | 0, h = m / 60 | 0, d = h / 24 | 0;
@@ -37,8 +37,8 @@ function tick() {
   }
 }
 
-/* Theme and zone: cookies that the server reads */
-const keep = (name, value) => { doc.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax`; };
+/* Theme and zone */
+const keep = (name, value) => doc.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax`;
 const home = Intl.DateTimeFormat().resolvedOptions().timeZone, { zone } = root.dataset;
 function useZone(name) {
   keep("zone", name);
@@ -47,25 +47,25 @@ function useZone(name) {
   htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerMorph" });
 }
 on("submit", "form[data-prefer]", (form, e) => {
-  const { name, value } = form.elements.theme || e.submitter;
+  const { name, value } = e.submitter;
   e.preventDefault();
   release(form);
   if (name === "zone") return useZone(value);
   keep(name, value);
   root.dataset.theme = $("meta[name=color-scheme]").content = value === "system" ? "light dark" : value;
-  form.closest("details").open = false;
+  e.submitter.closest("details").open = false;
 });
 
-/* The poll clock: names the tag of what is shown, waits as long as the server says */
-let lastInput = Date.now(), goodAt = lastInput, fails = 0, signedOut = false, paused = localStorage.live === "off";
-const timers = new WeakMap(), pollAll = () => $$("[data-live]").forEach(poll);
-const wait = (el, seconds) => { clearTimeout(timers.get(el)); timers.set(el, setTimeout(poll, seconds * 1e3, el)); };
+/* The poll clock */
+let inputAt = Date.now(), goodAt = inputAt, fails = 0, signedOut, paused = localStorage.live === "off";
+const pollAll = () => $$("[data-live]").forEach(poll);
+const wait = (el, seconds) => { clearTimeout(el.timer); el.timer = setTimeout(poll, seconds * 1e3, el); };
 function poll(el) {
   if (!el.isConnected || signedOut || paused || doc.hidden) return;
-  if (Date.now() - lastInput > 18e5) notice("Updates paused.", "Resume", () => { lastInput = Date.now(); notice(); pollAll(); });
-  else el.dispatchEvent(new CustomEvent("poll"));
+  if (Date.now() - inputAt > 18e5) notice("Updates paused.", "Resume", () => { inputAt = Date.now(); notice(); pollAll(); });
+  else el.dispatchEvent(new Event("poll"));
 }
-/* New rows come only where nobody reads. */
+/* New rows come where nobody reads */
 function isAtRest(el) {
   const list = $(el.getAttribute("hx-target"));
   return scrollY < 8 && list && !list.contains(doc.activeElement) && !$("[name=open], :checked, [open]", list);
@@ -79,6 +79,7 @@ function showAttention(count) {
 }
 listen("htmx:config:request", e => {
   const { request, sourceElement: el } = e.detail.ctx;
+  request.action = request.submitter?.getAttribute("formaction") || request.action;
   if (request.method !== "GET") request.headers["X-CSRFToken"] = $("meta[name=csrf-token]").content;
   if (!el.dataset.live) return;
   if (el.dataset.etag) request.headers["If-None-Match"] = el.dataset.etag;
@@ -87,10 +88,10 @@ listen("htmx:config:request", e => {
 listen("htmx:finally:request", e => {
   const { sourceElement: el, response } = e.detail.ctx, status = response?.status || 0, { live } = el.dataset;
   release(el.closest("form"));
-  if (status === 401) { signedOut = true; notice("You were signed out.", "Sign in"); return; }
+  if ((signedOut = status === 401)) return notice("You were signed out.", "Sign in");
   if (!live) {
     if (!status || status > 499) notice(status ? "Something broke on our side." : "Not connected.", "Try again");
-    else if (status === 403 || status === 404) notice("That can't be done any more.", "Show what is there now");
+    else if ([403, 404].includes(status)) notice("That can't be done any more.", "Show what is there now");
   } else if (status && status < 500) {
     fails = 0;
     goodAt = Date.now();
@@ -99,11 +100,11 @@ listen("htmx:finally:request", e => {
     if (status === 200) { el.dataset.etag = header("ETag") || ""; showAttention(header("Postroom-Attention")); }
     if (status < 400) wait(el, header("Postroom-Poll") || live);
   } else {
-    if (++fails > 1) notice(`Not connected. Showing ${new Date(goodAt).toLocaleTimeString("en-GB", { timeZone: zone })}.`);
-    wait(el, Math.min(60, 2 ** (fails - 1)));
+    if (fails++) notice(`Not connected. Showing ${new Date(goodAt).toLocaleTimeString("en-GB", { timeZone: zone })}.`);
+    wait(el, Math.min(60, 2 ** fails / 2));
   }
 });
-listen("pointermove keydown visibilitychange", () => { lastInput = Date.now(); }, true);
+listen("pointermove keydown visibilitychange", () => inputAt = Date.now(), true);
 listen("visibilitychange", () => { tick(); pollAll(); });
 on("click", "[data-pause]", () => { localStorage.live = (paused = !paused) ? "off" : "on"; showPause(); pollAll(); });
 const showPause = () => root.toggleAttribute("data-paused", paused);
@@ -111,16 +112,18 @@ const showPause = () => root.toggleAttribute("data-paused", paused);
 /* What changed is tinted */
 let states;
 const badges = () => $$("tr[id] .badge").map(badge => [badge.closest("tr").id, badge.dataset.state, badge.closest("td").dataset]);
-listen("htmx:before:swap", () => { states = new Map(badges()); });
+listen("htmx:before:swap", () => states = new Map(badges()));
 listen("htmx:after:swap", () => {
   for (const [row, state, cell] of badges()) if ((states.get(row) || state) !== state) { cell.changed = ""; setTimeout(() => delete cell.changed, 1200); }
   refresh();
 });
-/* htmx 4 stops modified clicks on links and ignores them */
-const plain = e => !(e.ctrlKey || e.metaKey || e.shiftKey || e.altKey);
-listen("click", e => { if (!plain(e) && e.target.closest?.("a[href]")) e.stopPropagation(); }, true);
+/* htmx 4 stops modified clicks */
+const held = e => e.ctrlKey || e.metaKey || e.altKey;
+listen("click", e => { if ((held(e) || e.shiftKey) && e.target.closest?.("a[href]")) e.stopPropagation(); }, true);
+const beside = ({ pathname, search }, name, target, replace) => htmx.ajax("GET", `${pathname}/${name}${search}`, { target, swap: "innerMorph", replace: replace && pathname + search });
+on("click", ".opener", (link, e) => { e.preventDefault(); beside(link, "rows", "#rows", true); });
 
-/* A dialog holds the page it links to */
+/* Dialogs hold pages */
 async function ask(url, opener) {
   const dialog = id("dialog"), body = id("dialog-body");
   await htmx.ajax("GET", url, { target: body, swap: "innerHTML" });
@@ -129,7 +132,7 @@ async function ask(url, opener) {
   $("h2", body)?.focus();
   dialog.onclose = () => { body.replaceChildren(); (opener.closest(".menu")?.firstElementChild || opener).focus(); };
 }
-on("click", "a[data-dialog]", (link, e) => { if (plain(e)) { e.preventDefault(); ask(link.href, link); } });
+on("click", "a[data-dialog]", (link, e) => { e.preventDefault(); ask(link.href, link); });
 on("submit", "form[data-dialog]", (form, e) => { e.preventDefault(); ask(`${form.action}?${new URLSearchParams(new FormData(form))}`, e.submitter); });
 on("click", "dialog", (dialog, e) => {
   const out = e.target.closest("[data-close]");
@@ -137,7 +140,7 @@ on("click", "dialog", (dialog, e) => {
   if (out || e.target === dialog) dialog.close();
 });
 
-/* Copying, on plain http too */
+/* Copying, on http too */
 function copyByHand(text, button) {
   const area = make("textarea", text, "sr");
   button.after(area);
@@ -150,8 +153,8 @@ function copyByHand(text, button) {
 on("click", "[data-copy]", async button => {
   const { copy, copyFrom, copyUrl } = button.dataset;
   try {
-    const answer = copyUrl ? await fetch(copyUrl) : null;
-    if (answer?.ok === false) throw Error();
+    const answer = copyUrl && await fetch(copyUrl);
+    if (answer && !answer.ok) throw Error();
     const text = answer ? await answer.text() : copyFrom ? id(copyFrom).textContent : copy;
     await (navigator.clipboard?.writeText(text) || Promise.reject()).catch(() => copyByHand(text, button));
     button.dataset.done = "";
@@ -160,16 +163,16 @@ on("click", "[data-copy]", async button => {
   } catch { toast("Not copied. Copy it by hand."); }
 });
 
-/* Forms go once; changes are guarded */
-let unsaved = null;
-const busy = form => (form ? $$("[aria-busy]", form) : []), release = form => busy(form).forEach(b => { b.ariaBusy = b.ariaDisabled = null; });
+/* Forms go once */
+let unsaved;
+const busy = form => [...form?.elements || []].filter(b => b.ariaBusy), release = form => busy(form).forEach(b => { b.ariaBusy = b.ariaDisabled = null; });
 on("submit", "form[method=post]", (form, e) => {
-  if (busy(form).length) e.preventDefault();
+  if (form.id === "deeds" ? e.submitter.ariaBusy : busy(form)[0]) e.preventDefault();
   else if (e.submitter) e.submitter.ariaBusy = e.submitter.ariaDisabled = "true";
-  if (form === unsaved) unsaved = null;
+  if (form === unsaved) unsaved = 0;
 });
-on("input change", "form[data-guard]", form => { unsaved = form; });
-addEventListener("beforeunload", e => { if (unsaved?.isConnected) e.preventDefault(); });
+on("input change", "form[data-guard]", form => unsaved = form);
+addEventListener("beforeunload", e => unsaved?.isConnected && e.preventDefault());
 on("click", "[data-show]", button => {
   const field = id(button.dataset.show), show = field.type === "password";
   field.type = show ? "text" : "password";
@@ -177,7 +180,7 @@ on("click", "[data-show]", button => {
   button.lastChild.textContent = show ? "Hide" : "Show";
 });
 
-/* Boxes over boxes, their counts, a search among them */
+/* Boxes */
 const boxes = (group, more = "") => $$(`[type=checkbox]:not([data-all])${more}`, group);
 function count(group) {
   const of = boxes(group).length, chosen = boxes(group, ":checked").length;
@@ -200,23 +203,24 @@ on("input", "[data-find]", field => {
   say(`${$$("li:not([hidden])", list).length} found`);
 });
 
-/* Menus close on leaving */
+/* Menus close on exit */
+listen("toggle", ({ target: el }) => { if (el.open && "more" in el.dataset) beside($(".title", el.closest("tr")), "menu", el.lastChild); }, true);
 listen("click focusin", e => $$(".menu[open]").forEach(menu => { if (!menu.contains(e.target)) menu.open = false; }));
 
-/* Keys: not in fields, not with modifiers */
-let prefixed = 0;
+/* Keys */
+let prefix = 0;
 function row(step) {
   const rows = $$("main tbody tr:not(.detail)"), tr = doc.activeElement.closest("tr"), at = rows.indexOf(tr?.matches(".detail") ? tr.previousElementSibling : tr);
-  return step ? rows[at < 0 ? 0 : at + step] || rows[at] : rows[at];
+  return rows[step && at < 0 ? 0 : at + step] || rows[at];
 }
 const ROWS = { j: [1, ".title"], k: [-1, ".title"], e: [0, ".opener"], x: [0, "[type=checkbox]"] };
 listen("keydown", e => {
   if (e.key === "Escape") for (const menu of $$(".menu[open]")) { menu.open = false; menu.firstElementChild.focus(); }
-  if (!("keys" in doc.body.dataset) || e.ctrlKey || e.metaKey || e.altKey || $("dialog[open]")) return;
+  if (!("keys" in doc.body.dataset) || held(e) || $("dialog[open]")) return;
   if (e.target.closest("textarea, select, input:not([type=checkbox], [type=radio])")) return;
-  const key = (prefixed > Date.now() ? "g " : "") + e.key, [step, part] = ROWS[key] || [];
-  prefixed = key === "g" ? Date.now() + 1500 : 0;
-  const el = part ? row(step) && $(part, row(step)) : $(`[data-key="${CSS.escape(key)}"]`);
+  const key = (prefix > Date.now() ? "g " : "") + e.key, [step, part] = ROWS[key] || [];
+  prefix = key === "g" ? Date.now() + 1500 : 0;
+  const el = part ? row(step)?.querySelector(part) : $(`[data-key="${CSS.escape(key)}"]`);
   if (!el) return;
   e.preventDefault();
   if (part === ".title" || el.matches("[type=search]")) el.focus(); else el.click();
@@ -225,7 +229,7 @@ listen("keydown", e => {
 function refresh() {
   tick();
   countAll();
-  for (const el of $$("[data-live]")) if (!timers.has(el)) wait(el, el.dataset.live);
+  for (const el of $$("[data-live]")) if (!el.timer) wait(el, el.dataset.live);
 }
 const mine = $("[data-prefer=zone] [hidden]");
 if (mine && home !== "UTC") Object.assign(mine, { value: home, title: home, textContent: home.split("/").pop().replaceAll("_", " "), hidden: false });

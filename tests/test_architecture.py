@@ -189,7 +189,7 @@ RULES = {
     rule.name: rule
     for rule in (
         Rule("transactions", transactions, ("database.py", "migrations/env.py")),
-        Rule("deliveries and attempts", delivery_writes, ("delivery/queue.py",)),
+        Rule("deliveries and attempts", delivery_writes, ("delivery/queue/",)),
         Rule(
             "turning webhooks on and off",
             switches,
@@ -214,7 +214,7 @@ RULES = {
         Rule(
             "chance",
             partial(uses, of=CHANCE),
-            ("client.py", "crypto.py", "ids.py", "delivery/engine.py", "delivery/queue.py", "cli/demo/"),
+            ("client.py", "crypto.py", "ids.py", "delivery/engine.py", "delivery/queue/claiming.py", "cli/demo/"),
         ),
         Rule("names of presets and packs", partial(compared_names, names=DATA_NAMES), ()),
     )
@@ -238,7 +238,7 @@ def test_nothing_stands_where_it_may_not(name):
     ("name", "home"),
     [
         ("transactions", "database.py"),
-        ("deliveries and attempts", "delivery/queue.py"),
+        ("deliveries and attempts", "delivery/queue/by_hand.py"),
         ("turning webhooks on and off", "models/webhooks.py"),
         ("wall clock", "clock.py"),
         ("stopwatch", "delivery/engine.py"),
@@ -281,7 +281,7 @@ def test_a_rule_recognises_what_it_is_about_in_the_file_that_may(name, home):
         ("wall clock", "web/a.py", "import datetime as dt\nx = dt.datetime.now(dt.UTC)"),
         ("wall clock", "web/a.py", "from datetime import datetime, UTC\nwhen = datetime.now(UTC)"),
         ("wall clock", "web/a.py", "from datetime import date\nread = date.today"),
-        ("stopwatch", "delivery/queue.py", "from time import monotonic"),
+        ("stopwatch", "delivery/queue/claiming.py", "from time import monotonic"),
         ("stopwatch", "services/a.py", "import time\nx = time.perf_counter()"),
         ("environment", "mail.py", "import os\nhost = os.environ['SMTP']"),
         ("environment", "faults.py", "from os import getenv"),
@@ -305,7 +305,7 @@ def test_a_rule_finds_what_is_planted(name, path, source):
     [
         ("transactions", "database.py", "session.commit()"),
         ("transactions", "services/a.py", "'''BEGIN'''\nsay('Begin with a name.', 'Commit nothing.')"),
-        ("deliveries and attempts", "delivery/queue.py", "insert(Delivery)"),
+        ("deliveries and attempts", "delivery/queue/entering.py", "insert(Delivery)"),
         (
             "deliveries and attempts",
             "services/a.py",

@@ -27,3 +27,9 @@ def edit(body: schemas.AlertsChange) -> Response:
     given, before = body.model_dump(exclude_unset=True), alerts.find(actor())
     addresses, as_events = given.get("addresses", before.addresses), given.get("events", before.events)
     return bodies.answer(asdict(alerts.save(actor(), list(addresses), as_events=as_events)))
+
+
+@calls.call("POST", "/alerts/test", Scope.ADMIN, name="testAlerts", answers={200: schemas.AlertsTested}, clashes=True)
+def send_test() -> Response:
+    """Send a test mail to the alert addresses. 503 has the mail server's own words; 409: mail isn't set up."""
+    return bodies.answer({"to": alerts.send_test(actor())})

@@ -6,13 +6,14 @@ import re
 from typing import Any, TypeVar
 
 import orjson
-from flask import Response, request
+from flask import Response, request, stream_with_context
 from pydantic import BaseModel
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.core import raw
 from app.core.raw import RawError
 from app.errors import Invalid, Problem, TooLarge
+from app.services.exports import File
 
 LARGEST = 2**20
 _JSON = "application/json"
@@ -88,6 +89,18 @@ def read_optional(model: type[Model]) -> Model:
         return model()
     check_object()
     return model.model_validate(request.get_json())
+
+
+_TEXT = {"schema": {"type": "string"}}
+_FILES = {"text/csv": _TEXT, "application/x-ndjson": _TEXT}
+EXPORTED: dict[int, Any] = {200: {"description": "The file", "content": _FILES}}
+
+
+def stream(file: File) -> Response:
+    """Answer with a file that is written while it is sent."""
+    response = Response(stream_with_context(file.chunks), mimetype=file.mimetype)
+    response.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+    return response
 
 
 def answer(body: Any, status: int = 200, **headers: str) -> Response:

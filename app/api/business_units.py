@@ -29,6 +29,12 @@ def show(path: schemas.ByUnit) -> Response:
     return bodies.answer(serialize.unit(business_units.find(actor(), path.unit)))
 
 
+@calls.call("GET", "/business-units/<unit>/usage", READ, name="getBusinessUnitUsage", answers={200: schemas.UnitUsage})
+def usage(path: schemas.ByUnit) -> Response:
+    """Return what a business unit has, and which webhooks would go silent without it."""
+    return bodies.answer(serialize.unit_usage(business_units.usage(actor(), path.unit)))
+
+
 @calls.call(
     "PUT",
     "/business-units/<unit>",

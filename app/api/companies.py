@@ -10,10 +10,11 @@ from app.api.paging import page_of, place_of
 from app.api.schemas import directory as schemas
 from app.api.schemas.shapes import Listed
 from app.core.access import Scope
-from app.services import companies
+from app.services import companies, company_import
 
 calls = Calls("companies", "Companies")
 READ, WRITE = Scope.WEBHOOKS_READ, Scope.WEBHOOKS_WRITE
+IMPORT = "/business-units/<unit>/companies/import"
 ALL, ONE = "/business-units/<unit>/companies", "/business-units/<unit>/companies/<company>"
 
 
@@ -43,3 +44,10 @@ def delete(path: schemas.ByCompany) -> tuple[str, int]:
     """Delete a company."""
     companies.delete(actor(), path.unit, path.company)
     return "", 204
+
+
+@calls.call("POST", IMPORT, WRITE, name="importCompanies", answers={200: schemas.Imported})
+def read_file(path: schemas.ByUnit, body: schemas.CompaniesFile) -> Response:
+    """Add and change companies by a CSV file, all rows that can be; with `dry_run` say what it would do."""
+    read = company_import.preview if body.dry_run else company_import.apply
+    return bodies.answer(serialize.company_import(read(actor(), path.unit, body.csv.encode("utf-8", "replace"))))

@@ -2,49 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Response
 
 from app.api import bodies, serialize
 from app.api.auth import Calls, actor, documented
+from app.api.bodies import EXPORTED
+from app.api.log_queries import asked_of
 from app.api.paging import page_of_all
 from app.api.schemas import deliveries as schemas
 from app.api.schemas.shapes import Listed
 from app.core.access import Scope
-from app.services import deliveries, log
+from app.services import deliveries, exports, inside, log
+from app.services.exports import Kind
 
 calls = Calls("deliveries", "Deliveries")
+READ, WRITE = Scope.DELIVERIES_READ, Scope.DELIVERIES_WRITE
 
 
-@calls.call("GET", "/deliveries", Scope.DELIVERIES_READ, name="listDeliveries", answers={200: schemas.Deliveries})
+@calls.call("GET", "/deliveries", READ, name="listDeliveries", answers={200: schemas.Deliveries})
 def index(query: schemas.LogQuery) -> Response:
     """List deliveries, newest first unless asked otherwise."""
-    page = log.page(actor(), _asked(query))
+    asked = replace(_asked(query), cursor=query.cursor, limit=query.limit, inside=query.inside)
+    page = (inside if asked.is_inside else log).page(actor(), asked)
     return bodies.answer({"items": [serialize.delivery(row) for row in page.rows], "next": page.older})
 
 
-def _asked(query: schemas.LogQuery) -> log.LogQuery:
-    return log.LogQuery(
-        state=tuple(query.state or ()),
-        webhook=tuple(query.webhook or ()),
-        event=query.event,
-        event_type=tuple(query.event_type or ()),
-        response=tuple(query.response or ()),
-        error=tuple(query.error or ()),
-        from_at=query.from_at,
-        to_at=query.to_at,
-        test=schemas.TESTS.get(query.test, query.test),
-        kind=tuple(query.kind or ()),
-        unit=tuple(query.unit or ()),
-        attempts=query.attempts,
-        slow=query.slow,
-        q=query.q,
-        oldest_first=query.sort == "oldest",
-        cursor=query.cursor,
-        limit=query.limit,
-    )
+def _asked(query: schemas.LogQuery | schemas.ExportQuery) -> log.LogQuery:
+    return replace(_matching(query), oldest_first=query.sort == "oldest")
 
 
-@calls.call("GET", "/deliveries/<id>", Scope.DELIVERIES_READ, name="getDelivery", answers={200: schemas.Delivery})
+def _matching(query: schemas.CountQuery) -> log.LogQuery:
+    return replace(asked_of(query), replay=query.replay, skipped=query.skipped)
+
+
+@calls.call("GET", "/deliveries/count", READ, name="countDeliveries", answers={200: schemas.DeliveriesCounted})
+def count(query: schemas.CountQuery) -> Response:
+    """Count deliveries, up to 10,000."""
+    found, since = log.counted(actor(), _matching(query))
+    shape = {"count": min(found, log.COUNTED), "more": found > log.COUNTED, "since": serialize.moment_or_null(since)}
+    return bodies.answer(shape)
+
+
+@calls.call("GET", "/deliveries/export", READ, name="exportDeliveries", answers=EXPORTED)
+def export(query: schemas.ExportQuery) -> Response:
+    """Return up to 100,000 deliveries as a file, written while it is sent."""
+    file = exports.deliveries_file(actor(), _asked(query), Kind(query.format), with_bodies=query.bodies)
+    return bodies.stream(file)
+
+
+@calls.call("GET", "/deliveries/<id>", READ, name="getDelivery", answers={200: schemas.Delivery})
 def show(path: schemas.ById) -> Response:
     """Return one delivery."""
     return _shown(path.id)
@@ -53,7 +61,7 @@ def show(path: schemas.ById) -> Response:
 @calls.call(
     "GET",
     "/deliveries/<id>/attempts",
-    Scope.DELIVERIES_READ,
+    READ,
     name="listAttempts",
     answers={200: schemas.Attempts},
 )
@@ -63,10 +71,16 @@ def attempts(path: schemas.ById, query: Listed) -> Response:
     return bodies.answer(page_of_all(found, query, serialize.attempt, lambda attempt: attempt.number))
 
 
+@calls.call("GET", "/deliveries/<id>/curl", READ, name="getCurl", answers={200: schemas.Curl}, clashes=True)
+def curl(path: schemas.ById) -> Response:
+    """Return the command that sends the latest request again; 409 when nothing was sent yet."""
+    return bodies.answer({"curl": deliveries.curl(actor(), path.id)})
+
+
 @calls.call(
     "POST",
     "/deliveries/<id>/retry",
-    Scope.DELIVERIES_WRITE,
+    WRITE,
     name="retryDelivery",
     answers={200: schemas.Delivery},
     clashes=True,
@@ -80,7 +94,7 @@ def retry(path: schemas.ById) -> Response:
 @calls.call(
     "POST",
     "/deliveries/<id>/cancel",
-    Scope.DELIVERIES_WRITE,
+    WRITE,
     name="cancelDelivery",
     answers={200: schemas.Delivery},
     clashes=True,
@@ -94,16 +108,16 @@ def cancel(path: schemas.ById) -> Response:
 @calls.call(
     "POST",
     "/deliveries/<id>/replay",
-    Scope.DELIVERIES_WRITE,
+    WRITE,
     name="replayDelivery",
     answers={202: schemas.Delivery},
     clashes=True,
     needs_body=False,
 )
-@documented(path=schemas.ById, body=schemas.Replay)
+@documented(path=schemas.ById, body=schemas.ReplayTo)
 def replay(id: str) -> Response:  # noqa: A002
     """Make a new delivery of the same event, with today's settings and secret. The body may be left out."""
-    asked = bodies.read_optional(schemas.Replay)
+    asked = bodies.read_optional(schemas.ReplayTo)
     return _shown(deliveries.replay(actor(), id, webhook=asked.webhook), 202)
 
 

@@ -13,6 +13,7 @@ from app.api.schemas import event_types as schemas
 from app.api.schemas.shapes import Listed
 from app.core import raw
 from app.core.access import Scope
+from app.core.envelope import moment
 from app.services import event_types
 
 calls = Calls("event_types", "Event types")
@@ -40,6 +41,23 @@ def show(path: schemas.ByName) -> Response:
     return bodies.answer(serialize.event_type(event_types.find(actor(), path.name)))
 
 
+@calls.call("GET", "/event-types/<name>/usage", *READ, name="getEventTypeUsage", answers={200: schemas.TypeUsage})
+def usage(path: schemas.ByName) -> Response:
+    """Return who receives an event type, how many came in 7 days, and how its last events fit the schema."""
+    kind = event_types.find(actor(), path.name)
+    breaches, judged = event_types.schema_breaches(actor(), kind)
+    volume, receivers = event_types.volume(actor()), event_types.receivers(actor(), [kind.name])[kind.name]
+    return bodies.answer(
+        {
+            "webhooks": [{"id": each.id, "name": each.name, "enabled": each.is_on} for each in receivers],
+            "events": volume.counts.get(kind.name, 0),
+            "events_since": moment(volume.since_at),
+            "schema_breaches": breaches,
+            "schema_judged": judged,
+        }
+    )
+
+
 @calls.call("PATCH", "/event-types/<name>", WRITE, name="editEventType", answers={200: schemas.EventType})
 def edit(path: schemas.ByName, body: schemas.EventTypePatch) -> Response:
     """Change what is given of an event type."""
@@ -55,10 +73,10 @@ def _values(body: schemas.EventTypePatch) -> dict[str, Any]:
 
 @calls.call("GET", "/event-packs", *READ, name="listEventPacks", answers={200: schemas.EventPacks})
 def packs(query: Listed) -> Response:
-    """List the packs that can be installed."""
-    found = event_types.packs()
-    numbers = {pack.name: number for number, pack in enumerate(found, 1)}
-    return bodies.answer(page_of_all(found, query, serialize.event_pack, lambda pack: numbers[pack.name]))
+    """List the packs that can be installed, with what installing each would do."""
+    found = event_types.pack_states(actor())
+    numbers = {state.pack.name: number for number, state in enumerate(found, 1)}
+    return bodies.answer(page_of_all(found, query, serialize.event_pack, lambda state: numbers[state.pack.name]))
 
 
 @calls.call("POST", "/event-packs/<name>/install", WRITE, name="installEventPack", answers={200: schemas.Installed})

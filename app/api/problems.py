@@ -40,13 +40,17 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong, as RFC 9457 says it. `errors` names every field that breaks a rule."""
+    """What went wrong, as RFC 9457 says it. `errors` names every field that breaks a rule.
+
+    `current` comes with 409 when somebody else changed it meanwhile: the thing as it is now, with its `version`.
+    """
 
     type: str
     title: str
     status: int
     detail: str
     errors: list[FieldError]
+    current: dict[str, Any] | None = None
 
 
 def problem(status: int, detail: str, found: Iterable[errors.Problem] = ()) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Response
 
 from app.api import bodies, serialize
 from app.api.auth import Calls, actor, documented
+from app.api.log_queries import asked_of
 from app.api.schemas import replays as schemas
-from app.api.schemas.deliveries import TESTS, ById
+from app.api.schemas.deliveries import ById
 from app.api.schemas.shapes import Listed
 from app.core.access import Scope
 from app.core.envelope import moment
@@ -43,19 +45,8 @@ def start(body: schemas.ReplayOrder) -> Response:
 
 
 def _asked(given: schemas.Filter) -> LogQuery:
-    return LogQuery(
-        state=tuple(given.state or ()),
-        webhook=tuple(given.webhook or ()),
-        event=given.event,
-        event_type=tuple(given.event_type or ()),
-        response=tuple(given.response or ()),
-        error=tuple(given.error or ()),
-        from_at=given.from_at,
-        to_at=given.to_at,
-        test=TESTS.get(given.test, given.test),
-        delivery=tuple(dict.fromkeys(given.delivery or ())),
-        skipped=given.delivery is not None,
-    )
+    chosen = tuple(dict.fromkeys(given.delivery or ()))
+    return replace(asked_of(given), delivery=chosen, skipped=given.delivery is not None)
 
 
 def _named(given: schemas.Filter) -> dict[str, Any]:
@@ -81,11 +72,16 @@ def show(path: ById) -> Response:
     return _shown(path.id)
 
 
-@calls.call("POST", "/replays/<id>/stop", WRITE, name="stopReplay", answers={200: schemas.Replay})
-def stop(path: ById) -> Response:
-    """Make no more deliveries; those that were made are still sent. One that has ended stays as it is."""
-    replays.stop(actor(), path.id)
-    return _shown(path.id)
+@calls.call("POST", "/replays/<id>/stop", WRITE, name="stopReplay", answers={200: schemas.Replay}, needs_body=False)
+@documented(path=ById, body=schemas.StopOrder)
+def stop(id: str) -> Response:  # noqa: A002
+    """Make no more deliveries; those that were made are still sent, or canceled. The body may be left out.
+
+    A replay that has ended stays as it is.
+    """
+    asked = bodies.read_optional(schemas.StopOrder)
+    replays.stop(actor(), id, cancel_waiting=asked.cancel_waiting)
+    return _shown(id)
 
 
 @calls.call(

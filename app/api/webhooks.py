@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
-from app.api import bodies, serialize
+from app.api import bodies, problems, serialize
 from app.api.auth import Calls, actor, documented
-from app.api.paging import page_of_all
+from app.api.paging import page_of, page_of_all, place_of
 from app.api.schemas import deliveries as delivery_schemas
 from app.api.schemas import webhooks as schemas
 from app.api.schemas.deliveries import ById
 from app.api.schemas.shapes import Listed
+from app.core import raw
 from app.core.access import Scope
 from app.core.envelope import moment
-from app.services import deliveries, preview, signing_secrets, tests, webhooks
+from app.errors import Changed
+from app.services import changes, deliveries, drafts, explain, preview, signing_secrets, tests, webhook_list, webhooks
+from app.services.webhook_list import ListQuery
 from app.services.webhooks import Switched
 
 calls = Calls("webhooks", "Webhooks")
@@ -23,9 +26,14 @@ READ, WRITE = Scope.WEBHOOKS_READ, Scope.WEBHOOKS_WRITE
 
 
 @calls.call("GET", "/webhooks", READ, name="listWebhooks", answers={200: schemas.Webhooks})
-def index(query: Listed) -> Response:
+def index(query: schemas.WebhooksListed) -> Response:
     """List webhooks, the oldest first."""
-    return bodies.answer(page_of_all(webhooks.list_all(actor()), query, serialize.webhook, lambda view: view.row_id))
+    found = webhooks.list_all(actor())
+    asked = ListQuery(query.q, query.state, query.business_unit, query.event_type)
+    if asked.is_filtered:
+        chosen = webhook_list.row_ids(actor(), asked)
+        found = [view for view in found if view.row_id in chosen]
+    return bodies.answer(page_of_all(found, query, serialize.webhook, lambda view: view.row_id))
 
 
 @calls.call("POST", "/webhooks", WRITE, name="createWebhook", answers={201: schemas.WebhookCreated})
@@ -43,12 +51,42 @@ def show(path: ById) -> Response:
     return bodies.answer(serialize.webhook(view, waiting=view.waiting))
 
 
+@calls.call("GET", "/webhooks/<id>/changes", READ, name="listWebhookChanges", answers={200: schemas.WebhookChanges})
+def show_changes(path: ById, query: Listed) -> Response:
+    """List who changed what of a webhook, newest first, of the last 200 changes."""
+    before = place_of(query.cursor)
+    webhook = webhooks.find(actor(), path.id).id
+    found = [each for each in changes.of(actor(), webhook) if before is None or each.row_id < before[1]]
+    return bodies.answer(page_of(found, query, serialize.change, lambda change: (0, change.row_id)))
+
+
+@calls.call("GET", "/webhooks/<id>/why", READ, name="explainAtWebhook", answers={200: schemas.Why})
+def why(path: ById, query: schemas.WhyAsked) -> Response:
+    """Say what became of an event at a webhook, or what would of an event of a type: sent, or which rules stop it."""
+    return bodies.answer(serialize.why(explain.why(actor(), path.id, query.event)))
+
+
+@calls.call("GET", "/presets", READ, name="listPresets", answers={200: schemas.Presets})
+def presets(query: Listed) -> Response:
+    """List the presets, with the settings that each fills in."""
+    found = drafts.presets(actor())
+    numbers = {preset.name: number for number, preset in enumerate(found, 1)}
+    return bodies.answer(page_of_all(found, query, serialize.preset, lambda preset: numbers[preset.name]))
+
+
 @calls.call("PATCH", "/webhooks/<id>", WRITE, name="editWebhook", answers={200: schemas.WebhookEdited}, clashes=True)
 def edit(path: ById, body: schemas.WebhookPatch) -> Response:
-    """Change the settings that are given. Applies from the next attempt, for waiting deliveries too."""
+    """Change the settings that are given. Applies from the next attempt, for waiting deliveries too.
+
+    With `version`, a change that somebody else made since is not written over: 409, whose `current` is theirs.
+    """
     given = body.model_dump(exclude_unset=True)
     seen = given.pop("version", None)
-    edited = webhooks.edit(actor(), path.id, given, version=seen)
+    try:
+        edited = webhooks.edit(actor(), path.id, given, version=seen)
+    except Changed as error:
+        current = serialize.webhook(webhooks.find(actor(), path.id))
+        return problems.answer_problem(problems.problem_of(error) | {"current": current})
     return bodies.answer(serialize.webhook(edited.webhook, secret=edited.secret, test_delivery=edited.test_delivery))
 
 
@@ -117,9 +155,13 @@ def _held(switched: Switched) -> Response:
 )
 @documented(path=ById, body=schemas.Test)
 def test(id: str) -> Response:  # noqa: A002
-    """Send a test payload, also while the webhook is off. The body may be left out."""
+    """Send a test payload, also while the webhook is off. The body may be left out.
+
+    `data` stands in for the data of what is named: so a past event is edited and sent as a test.
+    """
     asked = bodies.read_optional(schemas.Test)
-    made = tests.send(actor(), id, event_type=asked.event_type, event=asked.event)
+    data = raw.cut(request.get_data())["data"] if asked.data is not None else None
+    made = tests.send(actor(), id, event_type=asked.event_type, event=asked.event, data=data)
     return bodies.answer(serialize.delivery(deliveries.find(actor(), made).row), 202)
 
 

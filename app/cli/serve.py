@@ -159,12 +159,14 @@ class Process:
 
     def _stop_delivering(self, engine: Any, clockwork: Any) -> None:
         from app.delivery import queue
+        from app.services import system
 
         engine.stop()
         if not clockwork.stop(max(1.0, self._drained_by - time.monotonic())):
             engine.interrupt()
             clockwork.stop(2.0)
         queue.let_go(engine.worker)
+        system.leave(engine.worker)
         engine.sender.close()
         engine.resolver.close()
 

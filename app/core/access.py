@@ -23,7 +23,7 @@ class Permission(StrEnum):
 
 
 class Scope(StrEnum):
-    """What an API key may do; `admin` stands for all."""
+    """What an API key may do; `admin` stands for all in its organization, `operator` for what is beyond it."""
 
     EVENTS_WRITE = "events:write"
     EVENTS_READ = "events:read"
@@ -32,6 +32,7 @@ class Scope(StrEnum):
     DELIVERIES_READ = "deliveries:read"
     DELIVERIES_WRITE = "deliveries:write"
     ADMIN = "admin"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)

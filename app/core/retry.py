@@ -75,10 +75,15 @@ def retry_after_ms(value: bytes, now_at: int) -> int | None:
     value = value.strip(b" \t")
     if _SECONDS.fullmatch(value):
         return min(int(value) * 1000, LONGEST_RETRY_AFTER_MS)
-    moment = next((_moment(date, now_at) for pattern in _DATES if (date := pattern.fullmatch(value))), None)
+    moment = http_date(value, now_at)
     if moment is None or moment <= now_at:
         return None
     return min(moment - now_at, LONGEST_RETRY_AFTER_MS)
+
+
+def http_date(value: bytes, now_at: int) -> int | None:
+    """Return the moment of an HTTP date (RFC 9110, section 5.6.7); None for what is none."""
+    return next((_moment(date, now_at) for pattern in _DATES if (date := pattern.fullmatch(value))), None)
 
 
 def _moment(date: re.Match[bytes], now_at: int) -> int | None:

@@ -13,6 +13,7 @@ from app.core.encoding import ContentType
 from app.core.redaction import MASK
 from app.core.retry import Exhausted
 from app.core.shaping import MOST_ROWS, DataMode, Shape, ShapeError, mapping_problems, shape
+from app.core.texts import is_readable
 from app.core.urls import Url, UrlError
 from app.errors import Problem
 
@@ -129,7 +130,7 @@ def _name(name: str) -> Iterator[Problem]:
         yield Problem("name", "Give the webhook a name.")
     elif len(name) > LONGEST_NAME:
         yield Problem("name", f"A name can have {LONGEST_NAME} characters.")
-    elif not name.isprintable():
+    elif not is_readable(name):
         yield Problem("name", "The name contains a character that can't be seen. Type it anew.")
 
 

@@ -53,6 +53,7 @@ class Scheme:
     """How a body is signed and where the signature stands. `signs` is the text in front of the body."""
 
     name: str
+    title: str
     key: KeyForm
     algorithm: _Algorithm
     signs: str
@@ -111,7 +112,7 @@ def load_schemes(text: bytes, file: str = "signatures.toml") -> dict[str, Scheme
     return {name: _scheme(name, top.table(name, _SCHEME_KEYS)) for name in top.names}
 
 
-_SCHEME_KEYS = ("key", "algorithm", "signs", "encoding", "value", "join", "before", "header", "headers")
+_SCHEME_KEYS = ("title", "key", "algorithm", "signs", "encoding", "value", "join", "before", "header", "headers")
 
 
 def _scheme(name: str, table: Table) -> Scheme:
@@ -128,6 +129,7 @@ def _scheme(name: str, table: Table) -> Scheme:
             table.refuse("headers" if header in headers else "header", problem)
     return Scheme(
         name=name,
+        title=table.text("title"),
         key=_choice(table, "key", _KEYS),
         algorithm=_choice(table, "algorithm", _ALGORITHMS),
         signs=signs.removesuffix(_BODY),

@@ -20,9 +20,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _ENTER = "Enter a URL, for example https://example.com/webhook."
 _HTTPS_ONLY = (
     "Use https://: what is sent to http:// addresses can be read on the way, so this server doesn't send to them. "
-    "The operator can allow it with POSTROOM_HTTPS_ONLY=false."
+    "The operator can allow it: start the server with POSTROOM_HTTPS_ONLY=false."
 )
-_BY_OPERATOR = "The operator can allow it in System ▸ Network."
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _SHAPE = re.compile(r"(?P<authority>[^/?]*)(?P<path>[^?]*)(?P<query>\?.*)?", re.DOTALL)
@@ -110,7 +109,7 @@ def problems(url: Url, allowed: Allowed, https_only: bool) -> list[str]:
         found.append(_HTTPS_ONLY)
     port_rule = port_refusal(url.port, allowed)
     if port_rule is not None:
-        found.append(f"{url.port} is {port_rule} and blocked. {_BY_OPERATOR}")
+        found.append(f"{url.port} is {port_rule} and blocked. {_by_operator('POSTROOM_ALLOW_PORTS', str(url.port))}")
     host_problem = _host_problem(url, allowed)
     if host_problem is not None:
         found.append(host_problem)
@@ -120,9 +119,8 @@ def problems(url: Url, allowed: Allowed, https_only: bool) -> list[str]:
 def _host_problem(url: Url, allowed: Allowed) -> str | None:
     host = url.host
     if not url.host_is_literal and "." not in host and host != "localhost" and not allowed.networks:
-        return (
-            f"{host} is a name of an internal network and blocked. The operator can allow networks in System ▸ Network."
-        )
+        way_out = _by_operator("POSTROOM_ALLOW_NETWORKS", "its network")
+        return f"{host} is a name of an internal network and blocked. {way_out}"
     is_local_name = host == "localhost" or host.endswith(".localhost")  # RFC 6761
     address = "127.0.0.1" if is_local_name else host
     if not (url.host_is_literal or is_local_name):
@@ -130,8 +128,22 @@ def _host_problem(url: Url, allowed: Allowed) -> str | None:
     rule = refusal(address, allowed)
     if rule is None:
         return None
-    way_out = f" {_BY_OPERATOR}" if may_be_allowed(address) else ""
-    return f"{host} is {rule} and blocked.{way_out}"
+    if is_local_name:  # it may stand for either
+        return f"{host} is {rule} and blocked. {_by_operator('POSTROOM_ALLOW_NETWORKS', '127.0.0.1,::1')}"
+    return f"{host} is {rule} and blocked.{way_to_allow(address)}"
+
+
+def way_to_allow(address: str) -> str:
+    """Return the sentence, after a space, that says how the operator lets webhooks reach an IP address; "" if none can.
+
+    >>> way_to_allow("10.0.0.5")
+    ' The operator can allow it: start the server with POSTROOM_ALLOW_NETWORKS=10.0.0.5.'
+    """
+    return f" {_by_operator('POSTROOM_ALLOW_NETWORKS', address)}" if may_be_allowed(address) else ""
+
+
+def _by_operator(option: str, value: str) -> str:
+    return f"The operator can allow it: start the server with {option}={value}."
 
 
 def _refuse_characters(text: str) -> None:

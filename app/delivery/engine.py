@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ from app.core.outcome import Facts, Result, judge
 from app.core.shaping import EventFacts, ShapeError
 from app.core.states import ErrorClass, Outcome
 from app.database import is_sqlite, is_unavailable
-from app.delivery import build, loading, queue, settings
+from app.delivery import build, loading, queue, settings, skew
+from app.delivery.bodies import Body, SharedBodies
 from app.delivery.directory import surroundings_of
 from app.delivery.installed import installed
 from app.delivery.record import Judged, record
@@ -41,7 +42,6 @@ WAIT_FOR_NAME_S = 0.005  # or for a token
 WORTH_A_COMMIT = 32
 RIPE_UNDER_LOAD_S = 0.100
 LINGER_S = 1.0
-LEASE_MARGIN_MS = 30_000
 START_MARGIN_MS = 10_000
 OUR_FAULT_PAUSE_S = 5.0
 STORAGE_PAUSE_S = 1.0
@@ -85,7 +85,8 @@ class Engine:
         self._in_hand = 0
         self._flights: dict[int, Flight] = {}
         self._judged: list[Judged] = []
-        self._bodies: dict[tuple[int, int], tuple[bytes, SentBodyRow]] = {}
+        self._bodies = SharedBodies()
+        self._unrecorded: Counter[int] = Counter()  # of ordered webhooks: how one ended decides what is next
         self._judged_since = 0.0
         self._recorded_at = 0.0
         self._held_until: dict[int, int] = {}
@@ -94,6 +95,7 @@ class Engine:
         self._stopping = False
         self._interrupting = False
         self._no_take_before = 0.0  # after trouble of our own
+        self._no_record_before = 0.0
         self._gathers_until = 0.0
         self._idle_since: float | None = None
 
@@ -181,7 +183,7 @@ class Engine:
         now = time.monotonic()
         waits = [LONGEST_WATCH_S]
         if self._judged:
-            waits.append(self._judged_since + self._ripe_after_s() - now)
+            waits.append(max(self._judged_since + self._ripe_after_s(), self._no_record_before) - now)
         take_at = max(self._no_take_before, self._gathers_until)
         if self._more and take_at > now:  # else it may not take for another cause, which the wire ends
             waits.append(take_at - now)
@@ -191,11 +193,11 @@ class Engine:
 
     def _results_are_ripe(self) -> bool:
         """Whether to write now: at once after a pause, in batches while traffic is steady, in large ones under load."""
-        if not self._judged:
+        now = time.monotonic()
+        if not self._judged or now < self._no_record_before:
             return False
         if len(self._judged) >= RESULTS_AT_ONCE:
             return True
-        now = time.monotonic()
         if not (self._flights or self._in_hand) and now - self._recorded_at >= RIPE_AFTER_S:
             return True
         return now - self._judged_since >= self._ripe_after_s()
@@ -209,7 +211,6 @@ class Engine:
         """Claim a batch, fairly, and load what it needs."""
         now = clock.now()
         self._more = False
-        self._bodies.clear()
         try:
             claims = self._claim(now)
             self._load(claims)
@@ -263,12 +264,12 @@ class Engine:
         room = most - in_hand
         if room * 2 < most:
             room = 0  # claims are made in batches worth a commit
-        if self._not_before.get(line.webhook_id, 0.0) > time.monotonic():
+        if self._not_before.get(line.webhook_id, 0.0) > time.monotonic() or self._unrecorded[line.webhook_id]:
             room = 0
-        return Line(line.webhook_id, line.organization_id, room, line.retrying, proven.last_served)
+        return Line(line.webhook_id, line.organization_id, room, line.retrying, proven.last_served, line.replaying)
 
     def _lease_ms(self) -> int:
-        return 2 * 60_000 + LEASE_MARGIN_MS  # twice the longest timeout a webhook can have, and a margin
+        return queue.LEASE_MS
 
     def _load(self, claims: list[Claim]) -> None:
         if not claims:
@@ -329,6 +330,8 @@ class Engine:
             return False
         if claim.number > 1 and not self.seats.retry_has_room():
             return False
+        if _is_of_replay(claim) and not self.seats.replay_has_room():
+            return False
         now_s = time.monotonic()
         if self._not_before.get(webhook_id, 0.0) > now_s:
             return False
@@ -342,35 +345,31 @@ class Engine:
     def _dial(self, held: InHand, kept: DeliverySettings, host: Host, answer: Answer, now: int) -> None:
         facts = self._facts(held, kept)
         try:
-            body, as_kept = self._body(held, facts, kept, now)
-            request = build.request_of(facts, kept, body, now, fresh=held.claim.number > 1)
+            body = self._body(held, facts, kept, now)
+            request = build.request_of(facts, kept, body.sent, now, fresh=held.claim.number > 1)
         except ShapeError as error:
             self._end_unsent(held, kept, _shape_failed(error, now))
             return
         key = held.claim.id
-        self._flights[key] = Flight(held, kept, request, as_kept, host)
-        self.seats.sit(held.claim.webhook_id, host, is_retry=held.claim.number > 1)
+        self._flights[key] = Flight(held, kept, request, body.kept, host)
+        claim = held.claim
+        self.seats.sit(claim.webhook_id, host, is_retry=claim.number > 1, is_replay=_is_of_replay(claim))
         self.sender.start(key, request, answer)
 
     def _facts(self, held: InHand, kept: DeliverySettings) -> EventFacts:
         is_test = held.claim.kind == "test"
         return build.facts_of(held.event, held.around, kept, held.claim.public_id, is_test=is_test)
 
-    def _body(self, held: InHand, facts: EventFacts, kept: DeliverySettings, now: int) -> tuple[bytes, SentBodyRow]:
-        """The bytes that were sent before, unless the webhook was edited since; else newly shaped ones.
-
-        Webhooks that shape alike share the body of an event for as long as a batch lasts.
-        """
+    def _body(self, held: InHand, facts: EventFacts, kept: DeliverySettings, now: int) -> Body:
+        """The bytes that were sent before, unless the webhook was edited since; else shaped now, or for another."""
         if held.sent is not None and kept.edited_at < held.sent.started_at:
-            return held.sent.body, build.sent_body(held.event, held.sent.body)
-        key = (held.event.id, id(kept.shape))
-        found = self._bodies.get(key)
-        if found is None:
-            body = build.body_of(facts, kept, now)
-            found = body, build.sent_body(held.event, body)
-            if kept.shape.is_shared:
-                self._bodies[key] = found
-        return found
+            return Body(held.sent.body, build.sent_body(held.event, held.sent.body), kept.shape, held.around)
+        body = self._bodies.of(held.event.id, kept.shape, held.around)
+        if body is None:
+            shaped = build.body_of(facts, kept, now)
+            body = Body(shaped, build.sent_body(held.event, shaped), kept.shape, held.around)
+            self._bodies.keep(body)
+        return body
 
     def _drop(self, line: deque[InHand]) -> None:
         line.popleft()
@@ -388,8 +387,10 @@ class Engine:
         """Judge an answer and free its seat at once, before anything is written."""
         flight = self._flights.pop(key)
         claim = flight.held.claim
-        result = judge(facts, flight.request.url, flight.settings.success_codes, clock.now())
-        self.seats.leave(claim.webhook_id, flight.host, is_retry=claim.number > 1)
+        now = clock.now()
+        result = judge(facts, flight.request.url, flight.settings.success_codes, now)
+        skew.note(flight.host, facts.head, now)
+        self.seats.leave(claim.webhook_id, flight.host, is_retry=claim.number > 1, is_replay=_is_of_replay(claim))
         if claim.kind != "test":
             self.seats.learn(
                 claim.webhook_id,
@@ -417,7 +418,10 @@ class Engine:
     ) -> None:
         if not self._judged:
             self._judged_since = time.monotonic()
-        self._judged.append(Judged(held.claim, kept, result, request, body, self.roll()))
+        roll = 0 if result.outcome is Outcome.SUCCEEDED else self.roll()
+        self._judged.append(Judged(held.claim, kept, result, request, body, roll))
+        if kept.ordered:
+            self._unrecorded[kept.webhook_id] += 1
 
     def _record(self) -> None:
         """Write what the answers mean, all in one commit; keep them and try again while the database is away."""
@@ -429,9 +433,10 @@ class Engine:
             if not is_unavailable(error):
                 raise
             self._judged = batch + self._judged
-            self._judged_since = time.monotonic() + STORAGE_PAUSE_S
+            self._no_record_before = time.monotonic() + STORAGE_PAUSE_S
             logs.trouble("the database can't be used; recording again in a second", error)
             return
+        self._unrecorded.subtract([judged.claim.webhook_id for judged in batch if judged.settings.ordered])
         for webhook_id in switched:
             settings.forget(webhook_id)
         self._hand_back_lines([*switched, *shut])
@@ -460,6 +465,11 @@ def new_engine(worker: str, sender: Sender, resolver: Resolver, roll: Callable[[
         queue.release_lapsed(clock.now(), all_of_them=True)
         queue.let_go()
     return Engine(worker, sender, resolver, roll, installed().settings.concurrency)
+
+
+def _is_of_replay(claim: Claim) -> bool:
+    """Whether it is one of many that are sent again; a single one that a person asked for doesn't wait for others."""
+    return claim.kind == "replay" and not claim.by_hand
 
 
 def _blocked(kept: DeliverySettings, now: int) -> Result:

@@ -1,4 +1,4 @@
-"""Who may start a request now: the caps per webhook, host, and for retries, and what each webhook has proved."""
+"""Who may start a request now: the caps per webhook, host, retries and replays, and what each webhook has proved."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Seats:
         self.total = seats
         self.taken = 0
         self.retries = 0
+        self.replays = 0
         self.by_webhook: defaultdict[int, int] = defaultdict(int)
         self.by_host: defaultdict[Host, int] = defaultdict(int)
         self.proven: defaultdict[int, Proven] = defaultdict(Proven)
@@ -63,6 +64,10 @@ class Seats:
         """Whether another retry may start: they have at most half of the seats."""
         return self.retries * 2 < self.total
 
+    def replay_has_room(self) -> bool:
+        """Whether another delivery of a replay may start: they have at most a quarter of the seats."""
+        return self.replays * 4 < self.total
+
     def wait_for_token(self, webhook: int, rate: float, now_s: float) -> float:
         """Take a token of the webhook's rate limit and return 0, or return how many seconds to wait for one.
 
@@ -78,19 +83,21 @@ class Seats:
         proven.tokens -= 1
         return 0.0
 
-    def sit(self, webhook: int, host: Host, *, is_retry: bool) -> None:
+    def sit(self, webhook: int, host: Host, *, is_retry: bool, is_replay: bool = False) -> None:
         """Take a seat."""
         self.taken += 1
         self.by_webhook[webhook] += 1
         self.by_host[host] += 1
         self.retries += is_retry
+        self.replays += is_replay
         self._served += 1
         self.proven[webhook].last_served = self._served
 
-    def leave(self, webhook: int, host: Host, *, is_retry: bool) -> None:
+    def leave(self, webhook: int, host: Host, *, is_retry: bool, is_replay: bool = False) -> None:
         """Free a seat."""
         self.taken -= 1
         self.retries -= is_retry
+        self.replays -= is_replay
         self.by_webhook[webhook] -= 1
         self.by_host[host] -= 1
 

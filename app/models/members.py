@@ -38,12 +38,6 @@ class User(Model):
 
     memberships: Mapped[list[Membership]] = relationship(back_populates="user", cascade="all, delete-orphan")
 
-    @property
-    def initials(self) -> str:
-        """Up to two letters for the round picture."""
-        parts = (self.name or self.email).replace("@", " ").split()
-        return "".join(part[0] for part in parts[:2]).upper()
-
 
 class BrowserSession(Model):
     """A browser in which a user is signed in. Its deletion signs that browser out."""

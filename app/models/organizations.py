@@ -19,6 +19,7 @@ class Organization(Model):
     name: Mapped[str]
     routing_version: Mapped[int] = mapped_column(default=0)  # moves with every change that routing must notice
     default_preset: Mapped[str | None]
+    default_owner: Mapped[str | None]  # of new webhooks: a member's public id; who has left is nobody
     retention_days: Mapped[int | None]  # None: the operator's
     retention_failed_days: Mapped[int | None]
     alert_addresses: Mapped[list[str]] = mapped_column(Json, default=list)

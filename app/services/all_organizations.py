@@ -1,4 +1,4 @@
-"""Every organization of this installation, for its operator: the list, new ones, other names."""
+"""Every organization of this installation, for its operators: the list, new ones, other names."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from app import clock
+from app.core.access import Scope
 from app.core.passwords import email_problem
+from app.core.texts import is_readable
 from app.database import read, write
 from app.errors import Invalid, NotFound, Problem
 from app.models import Event, Membership, Organization, User, Webhook
-from app.services import audit, invitations
-from app.services.organizations import LONGEST_NAME, as_admin, create, name_problems, new_user
+from app.services import api_keys, audit, invitations
+from app.services.organizations import FIRST_KEY, LONGEST_NAME, as_admin, create, name_problems, new_user
 from app.services.scope import Actor, system_actor
 
 if TYPE_CHECKING:
@@ -32,10 +34,21 @@ class Listed:
     members: int
     webhooks: int
     events: int
+    row_id: int
 
 
-def list_all() -> list[Listed]:
-    """Return every organization by name. The caller is the operator."""
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A new organization; the key is shown this once. `to_invite` is its admin, None for who has a password."""
+
+    organization: Listed
+    to_invite: str | None
+    api_key: str | None
+
+
+def list_all(operator: Actor) -> list[Listed]:
+    """Return every organization by name."""
+    operator.require_operator()
     mine = Organization.id
     members = select(func.count(Membership.id)).where(Membership.organization_id == mine).scalar_subquery()
     hooks = select(func.count(Webhook.id)).where(Webhook.organization_id == mine, Webhook.deleted_at.is_(None))
@@ -44,7 +57,7 @@ def list_all() -> list[Listed]:
             select(Organization, members, hooks.scalar_subquery()).order_by(Organization.name, Organization.id)
         ).all()
         return [
-            Listed(row.public_id, row.name, row.created_at, people, webhooks, _count_events(session, row.id))
+            Listed(row.public_id, row.name, row.created_at, people, webhooks, _count_events(session, row.id), row.id)
             for row, people, webhooks in rows
         ]
 
@@ -54,16 +67,25 @@ def _count_events(session: Session, organization: int) -> int:
     return session.scalar(select(func.count()).select_from(counted.subquery())) or 0
 
 
-def add(operator: Actor, name: str, email: str, admin: str) -> str | None:
-    """Add an organization with its first admin; return the member's id to invite, None for who has a password.
+def find(operator: Actor, public_id: str) -> Listed:
+    """Return one organization. Raises `NotFound`."""
+    found = next((each for each in list_all(operator) if each.id == public_id), None)
+    if found is None:
+        raise NotFound
+    return found
 
-    `admin` is their name, for when the e-mail is new here. The caller is the operator. Raises `Invalid`.
+
+def add(operator: Actor, name: str, email: str, admin: str, *, with_key: bool = False) -> Added:
+    """Add an organization with its first admin; `with_key` adds an API key that may do everything in it.
+
+    `admin` is their name, for when the e-mail is new here. Raises `Invalid`.
     """
+    operator.require_operator()
     name, email, admin = name.strip(), email.strip().lower(), admin.strip()
     problems = name_problems("organization", name)
     if words := email_problem(email):
         problems.append(Problem("email", words))
-    if not 0 < len(admin) <= LONGEST_NAME or not admin.isprintable():
+    if not 0 < len(admin) <= LONGEST_NAME or not is_readable(admin):
         problems.append(Problem("name", f"Give a name of 1 to {LONGEST_NAME} characters."))
     if problems:
         raise Invalid(problems)
@@ -75,11 +97,15 @@ def add(operator: Actor, name: str, email: str, admin: str) -> str | None:
         actor = replace(operator, organization_id=organization.id)
         audit.record(session, actor, "organization.created", organization)
         audit.record(session, actor, "member.added", user, {"role": (None, member.role.name)})
-        return member.public_id if user.password_hash is None else None
+        everything = replace(system_actor(organization.id), name=operator.name, public_id=operator.public_id)
+        key = api_keys.add(session, everything, FIRST_KEY, [Scope.ADMIN], None, now).key if with_key else None
+        shown = Listed(organization.public_id, name, now, 1, 0, 0, organization.id)
+        return Added(shown, member.public_id if user.password_hash is None else None, key)
 
 
-def invitation_of(member: str) -> str:
-    """Return a link for the admin of a new organization. The caller is the operator."""
+def invitation_of(operator: Actor, member: str) -> str:
+    """Return a link for the admin of a new organization."""
+    operator.require_operator()
     with read() as session:
         found = session.scalar(select(Membership).where(Membership.public_id == member))
         if found is None:
@@ -89,7 +115,8 @@ def invitation_of(member: str) -> str:
 
 
 def rename(operator: Actor, public_id: str, name: str) -> None:
-    """Give any organization another name. The caller is the operator. Raises `Invalid`, `NotFound`."""
+    """Give any organization another name. Raises `Invalid`, `NotFound`."""
+    operator.require_operator()
     name = name.strip()
     if problems := name_problems("name", name):
         raise Invalid(problems)

@@ -43,6 +43,7 @@ class KeyView:
     expires_at: int | None
     last_used_at: int | None
     revoked_at: int | None
+    row_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ class KeyHolder:
     last_used_at: int | None
 
     def may(self, scope: Scope) -> bool:
-        """Whether the key has the scope; `admin` has all."""
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+        """Whether the key has the scope; `admin` has all of its organization."""
+        return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.OPERATOR)
 
     def actor(self, address: str | None) -> Actor:
         """Return the key as an actor, asking from the network address `address`."""
@@ -80,6 +81,7 @@ class KeyHolder:
             public_id=self.public_id,
             api_key_id=self.row_id,
             address=address,
+            is_operator=Scope.OPERATOR in self.scopes,
         )
 
 
@@ -130,7 +132,7 @@ def _problems(actor: Actor, name: str, scopes: Sequence[str], expires_at: int | 
     if not scopes or unknown:
         words = f"{unknown[0]} is not a scope." if unknown else "Choose what the key may do."
         problems.append(Problem("scopes", f"{words} There are: {', '.join(Scope)}."))
-    elif not permissions_of(list(scopes)) <= actor.permissions:
+    elif not permissions_of(list(scopes)) <= actor.permissions or (Scope.OPERATOR in scopes and not actor.is_operator):
         problems.append(Problem("scopes", "A key may not do more than you may."))
     if expires_at is not None and expires_at <= now:
         problems.append(Problem("expires_at", "Choose a moment that lies ahead."))
@@ -171,6 +173,7 @@ def _view(row: ApiKey) -> KeyView:
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        row_id=row.id,
     )
 
 

@@ -54,32 +54,8 @@ def begin(user_id: int, user_agent: str, address: str | None) -> str:
     return public_id
 
 
-def find(public_id: str, user_id: str, version: int, *, is_use: bool) -> User | None:
-    """Return the detached user of a session that still holds; with `is_use` it is noted, at most once a minute.
-
-    None when it was ended, is older than 7 days or was not used for 8 hours; or when the user's sessions were all
-    ended (`version` is that of the sign-in), or the user is disabled.
-    """
-    now = clock.now()
-    query = select(User, BrowserSession).join(BrowserSession, BrowserSession.user_id == User.id)
-    query = query.where(BrowserSession.public_id == public_id, User.public_id == user_id)
-    with read() as session:
-        found = session.execute(query.where(User.session_version == version, User.is_active)).first()
-        if found is None:
-            return None
-        user, kept = found
-        if now - kept.created_at > LONGEST_MS or now - kept.last_seen_at > IDLE_MS:
-            return None
-        seen_at = kept.last_seen_at
-        session.expunge(user)
-    if is_use and now - seen_at >= NOTED_EVERY_MS:
-        _note_use(public_id, now)
-    person: User = user
-    return person
-
-
-def _note_use(public_id: str, now: int) -> None:
-    """A database that is busy or full is left alone: the next use is noted then."""
+def note_use(public_id: str, now: int) -> None:
+    """Note that a session was used. A database that is busy or full is left alone: the next use is noted then."""
     try:
         with write(patience=1.0) as session:
             mine = BrowserSession.public_id == public_id

@@ -24,10 +24,11 @@ class Change:
     actor: str
     action: str
     fields: tuple[tuple[str, Any, Any], ...]
+    row_id: int
 
 
-def of(actor: Actor, object_id: str) -> list[Change]:
-    """Return the changes of the actor's own organization's object, newest first, at most 200.
+def of(actor: Actor, object_id: str, limit: int = MOST_LISTED) -> list[Change]:
+    """Return the changes of the actor's own organization's object, newest first.
 
     The caller has made sure that the actor may see the object.
     """
@@ -35,10 +36,10 @@ def of(actor: Actor, object_id: str) -> list[Change]:
         select(AuditEntry)
         .where(AuditEntry.organization_id == actor.organization_id, AuditEntry.object_id == object_id)
         .order_by(AuditEntry.id.desc())
-        .limit(MOST_LISTED)
+        .limit(limit)
     )
     with read() as session:
         return [
-            Change(row.at, row.actor, row.action, tuple((name, *pair) for name, pair in row.changes.items()))
+            Change(row.at, row.actor, row.action, tuple((name, *pair) for name, pair in row.changes.items()), row.id)
             for row in session.scalars(query)
         ]

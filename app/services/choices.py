@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import CompoundSelect, Select, cast, null, select, union_all
 from sqlalchemy.orm import joinedload
 
 from app.core.access import Permission
 from app.database import read
 from app.models import BusinessUnit, Company, EventType, Membership, User
+from app.models.types import Json
 
 if TYPE_CHECKING:
     from app.services.scope import Actor
@@ -65,20 +66,24 @@ def choices(actor: Actor) -> Choices:
         kinds: dict[str, list[TypeChoice]] = {}
         for kind in types:
             kinds.setdefault(kind.kind, []).extend(_choices_of(kind))
-        units = session.scalars(
-            select(BusinessUnit)
-            .where(BusinessUnit.organization_id == actor.organization_id)
-            .order_by(BusinessUnit.name)
-        )
-        companies = session.scalars(
-            select(Company.fields).where(Company.organization_id == actor.organization_id).limit(COMPANIES_READ)
-        )
+        units = session.execute(_units_and_fields(actor)).all()
         return Choices(
             kinds=tuple((kind, tuple(found)) for kind, found in kinds.items()),
-            units=tuple((unit.external_id, unit.name) for unit in units),
+            units=tuple((external_id, name) for external_id, name, _ in units if external_id is not None),
             owners=tuple(_owner(member) for member in session.scalars(_members(actor)).unique()),
-            fields=tuple(sorted({name for fields in companies for name in fields})),
+            fields=tuple(sorted({name for _, _, fields in units for name in fields or ()})),
         )
+
+
+def _units_and_fields(actor: Actor) -> CompoundSelect[Any]:
+    """External id and name of every unit, by name; and the fields of companies, in rows without these."""
+    units = select(BusinessUnit.external_id, BusinessUnit.name, cast(null(), Json)).where(
+        BusinessUnit.organization_id == actor.organization_id
+    )
+    fields = select(Company.fields).where(Company.organization_id == actor.organization_id).limit(COMPANIES_READ)
+    read_fields = fields.subquery()
+    both = union_all(units, select(null(), null(), read_fields.c.fields))
+    return both.order_by(both.selected_columns[1])
 
 
 def _choices_of(kind: EventType) -> list[TypeChoice]:

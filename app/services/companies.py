@@ -14,7 +14,7 @@ from app import clock, ids
 from app.core.access import Permission
 from app.database import read, write
 from app.errors import Conflict, Invalid, NotFound, Problem
-from app.models import BusinessUnit, Company, Webhook
+from app.models import AuditEntry, BusinessUnit, Company, Webhook
 from app.services import audit
 from app.services.business_units import check_external_id, checked_name, row_of
 from app.services.scope import Actor, for_org
@@ -71,6 +71,15 @@ def unit_of(actor: Actor, external_id: str) -> str:
     if found is None:
         raise NotFound
     return found
+
+
+def changed_by(actor: Actor, external_id: str) -> str | None:
+    """Return who said last what is known of a company, a member or an API key; None: it isn't on record any more."""
+    actor.require(Permission.DIRECTORY, Permission.WEBHOOKS)
+    query = select(AuditEntry.actor).join(Company, Company.public_id == AuditEntry.object_id)
+    query = query.where(Company.organization_id == actor.organization_id, Company.external_id == external_id)
+    with read() as session:
+        return session.scalar(query.order_by(AuditEntry.id.desc()).limit(1))
 
 
 def is_known(actor: Actor, external_id: str) -> bool:

@@ -17,7 +17,7 @@ from app.database import door_of, read, write
 from app.delivery import bell, queue
 from app.errors import Conflict, NotFound
 from app.models import Attempt, BusinessUnit, Delivery, Event, Lane, SentBody, Webhook
-from app.services import audit, log
+from app.services import audit, log, log_query, preview
 from app.services.events import may_see
 from app.services.routing import target_of
 from app.services.scope import Actor, for_org
@@ -70,6 +70,7 @@ class DeliveryView:
     has_jitter: bool
     body: bytes | None  # as it was sent last; None: not sent yet
     content_type: str = ""  # of the body
+    sending_since: int | None = None  # the attempt that is under way
     ahead: int | None = None  # what waits before it for the same webhook; only where it was asked for
 
 
@@ -111,6 +112,7 @@ _DETAILS = (
     Webhook.timeout_ms,
     Webhook.jitter,
     Webhook.on_exhausted,
+    Delivery.leased_until,
 )
 
 
@@ -130,6 +132,7 @@ def _view(row: Row[Any], rows: Sequence[Attempt], bodies: dict[tuple[int, bytes]
         has_jitter=row.jitter > 0,
         body=sent.request_body if sent else None,
         content_type=header(sent.request_headers, "content-type") if sent else "",
+        sending_since=row.leased_until - queue.LEASE_MS if row.leased_until is not None else None,
     )
 
 
@@ -176,7 +179,9 @@ def neighbours(actor: Actor, asked: LogQuery, row: DeliveryRow) -> tuple[str | N
         for newer in (True, False):
             placed = replace(asked, cursor=row.cursor, newer=newer, top=None, oldest_first=False)
             query = log.matching(actor, placed).with_only_columns(Delivery.public_id)
-            found.append(session.scalar(log.placed(query, placed, log.floor_of(session, actor, placed)).limit(1)))
+            found.append(
+                session.scalar(log_query.placed(query, placed, log_query.floor_of(session, actor, placed)).limit(1))
+            )
     return found[0], found[1]
 
 
@@ -228,6 +233,18 @@ def _planned(row: DeliveryRow, policy: RetryPolicy) -> tuple[int, ...]:
     for failed in range(row.tries + 1, row.attempts_allowed):
         moments.append(moments[-1] + policy.wait_after(failed, None, roll=0))
     return tuple(moments if row.state is S.PENDING else moments[1:])
+
+
+def curl(actor: Actor, public_id: str, *, url: str | None = None) -> str:
+    """Return a shell command that sends the latest request again, to another `url` where one is given.
+
+    Secrets are to be filled in. Raises `Conflict` when nothing was sent yet.
+    """
+    actor.require(Permission.PAYLOADS)
+    sent = next((item for item in find(actor, public_id).attempts if item.request_body is not None), None)
+    if sent is None:
+        raise Conflict("Nothing was sent yet.")
+    return preview.curl(url or sent.url, tuple(headers(sent.request_headers)), sent.request_body or b"")
 
 
 # --- by hand

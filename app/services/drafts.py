@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import select
 
 from app.core import rules, urls
+from app.core.access import Permission
 from app.core.encoding import ContentType
 from app.core.redaction import MASK, is_secret_header
 from app.core.retry import Exhausted
@@ -60,6 +61,13 @@ class Settled:
     draft: Draft
     units: list[BusinessUnit]
     values: dict[str, Any]
+    types: Sequence[EventType]  # all there are, by the way
+
+
+def presets(actor: Actor) -> list[Preset]:
+    """Return the presets there are, in the order in which they are offered."""
+    actor.require(Permission.WEBHOOKS)
+    return list(installed().presets.values())
 
 
 def preset_named(name: str) -> Preset:
@@ -87,14 +95,24 @@ def defaults_of(preset: Preset) -> dict[str, Any]:
     }
 
 
-def shown(webhook: Webhook) -> dict[str, Any]:
-    """Return a webhook's settings in the wire's shape, secrets masked."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a webhook selects, in order: patterns of event types, external ids of business units."""
+
+    events: list[str]
+    units: list[str]
+
+
+def shown(webhook: Webhook, selection: Selection | None = None) -> dict[str, Any]:
+    """Return a webhook's settings in the wire's shape, secrets masked; `selection` spares asking for that."""
+    if selection is None:
+        selection = Selection(webhook.events, sorted(unit.external_id for unit in webhook.units))
     return {
         "name": webhook.name,
         "url": webhook.url,
         "preset": webhook.preset,
-        "events": webhook.events,
-        "business_units": sorted(unit.external_id for unit in webhook.units),
+        "events": selection.events,
+        "business_units": selection.units,
         "owner": webhook.owner.user.email if webhook.owner else None,
         "auth": _masked(orjson.loads(webhook.auth) if webhook.auth else {"type": "none"}),
         "content_type": webhook.content_type.value,
@@ -131,7 +149,8 @@ def settle(session: Session, actor: Actor, given: Given, webhook: Webhook | None
     Raises `Invalid` with every problem there is.
     """
     preset = preset_named(given.get("preset") or (webhook.preset if webhook else "standard"))
-    values = _merged(shown(webhook) if webhook else defaults_of(preset), given)
+    chosen = Selection([], []) if given.keys() >= {"events", "business_units"} else None  # given anew: not asked for
+    values = _merged(shown(webhook, chosen) if webhook else defaults_of(preset), given)
     values["preset"] = preset.name
     values["auth"], again = _unmasked(values["auth"], webhook, values["url"])
     values["headers"], headers_again = _unmasked_headers(values["headers"], webhook, values["url"])
@@ -155,7 +174,7 @@ def settle(session: Session, actor: Actor, given: Given, webhook: Webhook | None
     )
     if again or headers_again or found:
         raise Invalid([*found, *again, *headers_again])
-    return Settled(draft, units, values)
+    return Settled(draft, units, values, types)
 
 
 def write_to(webhook: Webhook, settled: Settled) -> None:

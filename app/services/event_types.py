@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 from sqlalchemy import func, select
 
@@ -320,7 +321,7 @@ def example_of(kind: EventType, data_mode: DataMode, content_type: ContentType) 
 
 def publish_command(kind: EventType) -> str:
     """Return the shell command that publishes the type's example; the key stands as a variable."""
-    body = b'{"type":%b,"data":%b}' % (orjson.dumps(kind.name), bytes(kind.example))
+    body = msgspec.json.format(b'{"type":%b,"data":%b}' % (orjson.dumps(kind.name), bytes(kind.example)), indent=2)
     parts = (
         f"curl -X POST {shlex.quote(installed().settings.address + '/api/v1/events')}",
         '-H "Authorization: Bearer $POSTROOM_KEY"',

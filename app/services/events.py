@@ -262,6 +262,11 @@ def page(actor: Actor, asked: EventQuery = ANY, limit: int = 50) -> list[Event]:
     return found
 
 
+def is_searched(text: str | None) -> bool:
+    """Whether values are looked for, which takes its time: an event's id is looked up."""
+    return bool(text) and not str(text).startswith("evt_")
+
+
 def matching(actor: Actor, asked: EventQuery) -> Select[Event]:
     """Select what is asked for of what the actor may see, in order."""
     units = select(BusinessUnit.id).where(BusinessUnit.external_id == asked.unit)
@@ -329,6 +334,14 @@ def tally(rows: Sequence[Event]) -> dict[int, Tally]:
             of = counts.setdefault(event_id, {})
             of[_PLACES[state]] = of.get(_PLACES[state], 0) + count
     return {event_id: Tally(**of) for event_id, of in counts.items()}
+
+
+def unit_names(rows: Sequence[Event]) -> dict[int, str]:
+    """Return the names of the business units of events already found, by row id."""
+    wanted = {row.business_unit_id for row in rows if row.business_unit_id is not None}
+    query = select(BusinessUnit.id, BusinessUnit.name).where(BusinessUnit.id.in_(wanted))
+    with read() as session:
+        return dict(session.execute(query).all()) if wanted else {}
 
 
 def visible(actor: Actor) -> ColumnElement[bool]:

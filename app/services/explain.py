@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app import clock
+from app.core import filters
 from app.core.access import Permission
 from app.core.routing import Routed, obstacles
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
@@ -38,6 +39,7 @@ class Explanation:
     also: tuple[Reason, ...] = ()
     owner: str | None = None
     filter: str | None = None
+    found: str | None = None  # what the filter found instead, "total was 40", for those who see payloads
     off_since: int | None = None
     paused_since: int | None = None
     created_at: int = 0  # of the webhook
@@ -58,6 +60,15 @@ class Explanation:
         return "retrying" if self.attempts else "queued"
 
 
+_ROUTED = (
+    selectinload(Webhook.patterns),
+    selectinload(Webhook.units),
+    joinedload(Webhook.owner).options(
+        selectinload(Membership.units), joinedload(Membership.role), joinedload(Membership.user)
+    ),
+)
+
+
 def explain(actor: Actor, public_id: str) -> list[Explanation]:
     """Return one explanation for every webhook, by name."""
     actor.require(Permission.LOG, Permission.WEBHOOKS)
@@ -67,18 +78,9 @@ def explain(actor: Actor, public_id: str) -> list[Explanation]:
             raise NotFound
         sent = _sent(session, event)
         webhooks = session.scalars(
-            for_org(session, actor, Webhook)
-            .query()
-            .options(
-                selectinload(Webhook.patterns),
-                selectinload(Webhook.units),
-                joinedload(Webhook.owner).options(
-                    selectinload(Membership.units), joinedload(Membership.role), joinedload(Membership.user)
-                ),
-            )
-            .order_by(Webhook.name, Webhook.id)
+            for_org(session, actor, Webhook).query().options(*_ROUTED).order_by(Webhook.name, Webhook.id)
         ).all()
-        return [_told(event, webhook, sent.get(webhook.id, ())) for webhook in webhooks]
+        return [_told(actor, event, webhook, sent.get(webhook.id, ())) for webhook in webhooks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,12 @@ def why(actor: Actor, webhook_id: str, asked: str) -> Why:
     """
     actor.require(Permission.WEBHOOKS)
     with read() as session:
-        webhook = for_org(session, actor, Webhook).one(webhook_id)
+        webhook = for_org(session, actor, Webhook).one(webhook_id, *_ROUTED)
         if not asked.startswith("evt_"):
             kind = event_types.carried_by(session, actor, asked)
             event = Event(type=asked, data=kind.example, created_at=clock.now())
             event.business_unit_id = min((unit.id for unit in webhook.units), default=None)
-            told = _told(event, webhook, ())
+            told = _told(actor, event, webhook, ())
             rules = list(obstacles(_routed(event), target_of(webhook)))
             outcome = NOT_MATCHED if rules else WOULD_BE_SENT
             told = replace(told, outcome=outcome, reason=rules[0] if rules else None, also=tuple(rules[1:]))
@@ -122,7 +124,7 @@ def why(actor: Actor, webhook_id: str, asked: str) -> Why:
         event = for_org(session, actor, Event).one(asked)
         if not may_see(actor, event):
             raise NotFound
-        told = _told(event, webhook, _sent(session, event).get(webhook.id, ()))
+        told = _told(actor, event, webhook, _sent(session, event).get(webhook.id, ()))
         unit = session.get(BusinessUnit, event.business_unit_id) if event.business_unit_id else None
         return Why(told, event.type, event.public_id, unit.name if unit else None)
 
@@ -138,7 +140,7 @@ def _sent(session: Session, event: Event) -> dict[int, list[Delivery]]:
     return found
 
 
-def _told(event: Event, webhook: Webhook, sent: Sequence[Delivery]) -> Explanation:
+def _told(actor: Actor, event: Event, webhook: Webhook, sent: Sequence[Delivery]) -> Explanation:
     """Explain the latest delivery to a webhook, with the facts that its reason is told with."""
     latest = sent[-1] if sent else None
     explained = _explained(event, webhook, latest)
@@ -147,6 +149,7 @@ def _told(event: Event, webhook: Webhook, sent: Sequence[Delivery]) -> Explanati
         explained,
         owner=webhook.owner.user.name if webhook.owner else None,
         filter=webhook.filter,
+        found=_found(actor, event, webhook, explained),
         off_since=webhook.switched_at if is_off else None,
         paused_since=webhook.paused_at if webhook.paused else None,
         created_at=webhook.created_at,
@@ -157,6 +160,13 @@ def _told(event: Event, webhook: Webhook, sent: Sequence[Delivery]) -> Explanati
         detail=latest.detail if latest else None,
         copies=len(sent),
     )
+
+
+def _found(actor: Actor, event: Event, webhook: Webhook, explained: Explanation) -> str | None:
+    is_asked = Reason.FILTERED_OUT in (explained.reason, *explained.also)
+    if webhook.filter is None or not is_asked or not actor.may(Permission.PAYLOADS):
+        return None
+    return None if filters.passes(webhook.filter, event.data) else filters.explain(webhook.filter, event.data)
 
 
 def _explained(event: Event, webhook: Webhook, delivery: Delivery | None) -> Explanation:

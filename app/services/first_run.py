@@ -16,7 +16,8 @@ from app.database import read
 from app.delivery.installed import installed
 from app.errors import NotFound
 from app.models import Delivery
-from app.services import deliveries, event_types, events, inboxes, webhooks
+from app.services import deliveries, drafts, event_types, events, inboxes, webhooks
+from app.services.organization_settings import DEFAULT_PRESET
 
 if TYPE_CHECKING:
     from app.services.deliveries import DeliveryView
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 INBOX_NAME = "Test inbox"
 WEBHOOK_NAME = "My first webhook"
-FAILS_ONCE = ("500", "200")
+FAILS_TWICE = ("500", "500", "200")
+# So that one can watch a delivery fail twice and recover; after that it waits as any other webhook does.
+FIRST_WAITS_S = (5, 10)
 _LOOKED_AT = 20
 
 
@@ -78,7 +81,7 @@ def begin(actor: Actor, pack: str | None) -> str:
 
 
 def send_again(actor: Actor, *, fails_first: bool) -> str:
-    """Publish the first event type's example once more; with `fails_first` the inbox answers 500, then 200.
+    """Publish the first event type's example once more; with `fails_first` the inbox answers 500 twice.
 
     Raises `NotFound` when there is no webhook to an inbox, or no event type that it would get.
     """
@@ -87,14 +90,19 @@ def send_again(actor: Actor, *, fails_first: bool) -> str:
     if webhook is None or not types:
         raise NotFound("There is nothing to send yet. Send the first event.")
     inbox = inbox_of(actor, webhook.settings["url"])
-    inboxes.set_answers(actor, inbox.id, FAILS_ONCE if fails_first else ("200",))
+    inboxes.set_answers(actor, inbox.id, FAILS_TWICE if fails_first else ("200",))
     return _publish(actor, types[0].name, webhook.id)
 
 
 def _make_webhook(actor: Actor) -> WebhookView:
     known = inboxes.list_all(actor)
     inbox = known[0] if known else inboxes.create(actor, INBOX_NAME)
-    return webhooks.create(actor, {"name": WEBHOOK_NAME, "url": inbox.url}).webhook
+    return webhooks.create(actor, {"name": WEBHOOK_NAME, "url": inbox.url, "retry": {"delays": _waits()}}).webhook
+
+
+def _waits() -> list[float]:
+    usual = drafts.defaults_of(drafts.preset_named(DEFAULT_PRESET))["retry"]["delays"]
+    return [*FIRST_WAITS_S, *[wait for wait in usual if wait > FIRST_WAITS_S[-1]]]
 
 
 def _publish(actor: Actor, event_type: str, webhook: str) -> str:

@@ -58,6 +58,7 @@ class InboxView:
     url: str
     answers: tuple[str, ...]
     created_at: int
+    row_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,16 @@ def list_all(actor: Actor) -> list[InboxView]:
         return [_view(inbox) for inbox in session.scalars(for_org(session, actor, Inbox).query().order_by(Inbox.id))]
 
 
+def last_used(actor: Actor) -> str | None:
+    """Return the id of the inbox that received last, the oldest where none did; None: there is no inbox."""
+    actor.require(Permission.WEBHOOKS)
+    last = select(func.max(InboxRequest.id)).where(InboxRequest.inbox_id == Inbox.id).scalar_subquery()
+    with read() as session:
+        query = for_org(session, actor, Inbox).query().order_by(func.coalesce(last, 0).desc(), Inbox.id)
+        found = session.scalars(query.limit(1)).first()
+        return found.public_id if found else None
+
+
 def find(actor: Actor, public_id: str) -> InboxView:
     """Return one inbox."""
     actor.require(Permission.WEBHOOKS)
@@ -187,6 +198,7 @@ def _view(inbox: Inbox) -> InboxView:
         url=f"{installed().settings.address}/in/{inbox.token}",
         answers=tuple(inbox.answers),
         created_at=inbox.created_at,
+        row_id=inbox.id,
     )
 
 

@@ -16,7 +16,7 @@ from app.core import cursors
 from app.core.access import Permission
 from app.database import is_sqlite, read
 from app.models import Delivery, Event, SentBody
-from app.services import log
+from app.services import log, log_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,9 +87,9 @@ def page(actor: Actor, asked: LogQuery) -> Page:
 
 def _places(session: Session, actor: Actor, rest: LogQuery, text: str) -> Sequence[Any]:
     """The next rows that the other filters reach, and whether each matches without its payload."""
-    columns = (Delivery.id, Delivery.created_at, Delivery.event_id, log.searched(text).label("matches"))
+    columns = (Delivery.id, Delivery.created_at, Delivery.event_id, log_query.searched(text).label("matches"))
     return session.execute(
-        log.placed(log.matching(actor, rest).with_only_columns(*columns), rest, None).limit(SLICE)
+        log_query.placed(log.matching(actor, rest).with_only_columns(*columns), rest, None).limit(SLICE)
     ).all()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LINK_LIVES_MS = 3_600_000
 LONGEST_NAME = 100
+FIRST_KEY = "First key"
 
 _SET_UP = "set_up"  # its row is the lock: only one process can make the first admin
 _LINK = "setup_link"
@@ -123,9 +124,9 @@ def _first_rows(session: Session, name: str, email: str, hashed: str, *, with_ke
     organization = create(session, name, now)
     membership = _admin_rows(session, organization, email, hashed, now)
     user = membership.user
-    actor = Actor(organization.id, user.name, membership.permissions, membership.view, user.public_id, membership.id)
+    actor = replace(system_actor(organization.id), name=user.name, public_id=user.public_id)
     audit.record(session, actor, "organization.created", organization)
-    key = api_keys.add(session, actor, "First key", list(Scope), None, now).key if with_key else None
+    key = api_keys.add(session, actor, FIRST_KEY, list(Scope), None, now).key if with_key else None
     session.flush()
     session.refresh(user)
     session.expunge(user)

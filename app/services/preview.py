@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from app import clock, crypto, ids
 from app.core import diff
 from app.core.access import Permission
 from app.core.redaction import MASK
-from app.core.routing import Routed, obstacles
+from app.core.routing import Routed, obstacles, patterns_for
 from app.core.shaping import ShapeError
 from app.core.states import Reason
 from app.database import read
@@ -23,14 +24,16 @@ from app.delivery.loading import Loaded
 from app.delivery.settings import DeliverySettings, settle
 from app.errors import Invalid, NotFound, Problem
 from app.models import Event, Membership, Organization, SigningSecret, Webhook
-from app.services import drafts, event_types, routing
-from app.services.events import may_see
+from app.services import drafts, routing
+from app.services.events import may_see, visible
 from app.services.scope import Actor, for_org
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.orm import Session
+
+    from app.models import EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,11 @@ def preview(
     with read() as session:
         session.autoflush = False  # the row below is never stored
         stored = for_org(session, actor, Webhook).one(webhook, *_WHOLE) if webhook else None
-        row = _row(session, actor, given, stored, now)
+        row, types = _row(session, actor, given, stored, now)
         organization = session.get_one(Organization, actor.organization_id)
         kept = settle(row, organization.public_id)
-        sample = _sample(session, actor, kept, event_type, event, now)
+        example = _example(types, event_type) if event_type is not None and event is None else None
+        sample = _sample(session, actor, kept, example, event, now)
         if event is None and row.units:  # an example is of no unit: shown as one that this webhook hears of
             sample = sample._replace(business_unit_id=min(unit.id for unit in row.units))
         target = routing.target_of(row)
@@ -74,17 +78,32 @@ def preview(
     return _built(kept, sample, _reason(sample, target), now)
 
 
+def newest_event(actor: Actor, patterns: Collection[str]) -> str | None:
+    """Return the id of the newest event of the selected types that the actor may see, tests left out.
+
+    It looks at the last 200 events; None: there is none among them.
+    """
+    actor.require(Permission.WEBHOOKS)
+    newest = select(Event.type, Event.public_id).where(Event.organization_id == actor.organization_id, ~Event.is_test)
+    if not actor.view.sees_everything:
+        newest = newest.where(visible(actor))
+    newest = newest.order_by(Event.created_at.desc(), Event.id.desc()).limit(_LOOKED_AT)
+    wanted = set(patterns)
+    with read() as session:
+        rows = session.execute(newest)
+        return next((row.public_id for row in rows if wanted.intersection(patterns_for(row.type))), None)
+
+
+_LOOKED_AT = 200
 _WHOLE = (
-    selectinload(Webhook.patterns),
-    selectinload(Webhook.units),
-    selectinload(Webhook.secrets),
-    joinedload(Webhook.owner).options(
-        joinedload(Membership.user), joinedload(Membership.role), selectinload(Membership.units)
-    ),
+    joinedload(Webhook.secrets),
+    joinedload(Webhook.owner).joinedload(Membership.user),
 )
 
 
-def _row(session: Session, actor: Actor, given: Mapping[str, Any], stored: Webhook | None, now: int) -> Webhook:
+def _row(
+    session: Session, actor: Actor, given: Mapping[str, Any], stored: Webhook | None, now: int
+) -> tuple[Webhook, Sequence[EventType]]:
     given = {name: value for name, value in given.items() if name not in {"enabled", "owner", "secret"}}
     settled = drafts.settle(session, actor, given, stored)
     row = Webhook(public_id=stored.public_id if stored else ids.new_id("whk"), organization_id=actor.organization_id)
@@ -96,21 +115,33 @@ def _row(session: Session, actor: Actor, given: Mapping[str, Any], stored: Webho
     row.secrets = [SigningSecret(secret=s.secret, made_by="", created_at=now) for s in secrets] or [
         SigningSecret(secret=crypto.new_signing_secret(), made_by="", created_at=now)
     ]
-    row.owner = stored.owner if stored else None
-    return row
+    return row, settled.types  # without an owner: what they may see is not looked at here
+
+
+def _example(types: Sequence[EventType], name: str) -> tuple[str, bytes]:
+    """The name and the example of the type whose events carry it, its own or its public variant's."""
+    found = min(
+        (each for each in types if name in (each.name, each.public_name)), key=lambda each: each.id, default=None
+    )
+    if found is None:
+        raise Invalid([Problem("event_type", f"There is no event type {name}.")])
+    return name, bytes(found.example)
 
 
 def _sample(
-    session: Session, actor: Actor, kept: DeliverySettings, event_type: str | None, event: str | None, now: int
+    session: Session,
+    actor: Actor,
+    kept: DeliverySettings,
+    example: tuple[str, bytes] | None,
+    event: str | None,
+    now: int,
 ) -> Loaded:
     if event is not None:
         past = for_org(session, actor, Event).one(event)
         if not may_see(actor, past):
             raise NotFound
         return Loaded(*(getattr(past, name) for name in Loaded._fields))
-    kind, data = kept.preset.test_type, kept.preset.test_data
-    if event_type is not None:
-        kind, data = event_type, bytes(event_types.carried_by(session, actor, event_type).example)
+    kind, data = example or (kept.preset.test_type, kept.preset.test_data)
     return Loaded(0, ids.new_id("evt"), kind, data, None, _status(data), None, None, None, now, now)
 
 

@@ -15,6 +15,7 @@ from app.core import cursors
 from app.core.access import Permission
 from app.core.states import DeliveryState, Reason
 from app.database import door_of, read, write
+from app.delivery import queue
 from app.errors import Conflict, Invalid, Problem
 from app.models import Delivery, Event, Replay, ReplayItem, ReplayState
 from app.services import audit, replay_selection
@@ -200,8 +201,11 @@ def _named(replay: Replay) -> _Named:
     return _Named(replay.public_id, f"{replay.total:,} {'delivery' if replay.total == 1 else 'deliveries'}")
 
 
-def stop(actor: Actor, public_id: str) -> bool:
-    """Make no more deliveries; what was made is still sent. Returns False when it had ended already."""
+def stop(actor: Actor, public_id: str, *, cancel_waiting: bool = False) -> bool:
+    """Make no more deliveries; what was made is still sent, unless `cancel_waiting`: then only what is under way.
+
+    Returns False when it had ended already.
+    """
     actor.require(Permission.REPLAY)
     now = clock.now()
     with write() as session:
@@ -211,7 +215,22 @@ def stop(actor: Actor, public_id: str) -> bool:
         if moved is None:
             return False
         audit.record(session, actor, "replay.stopped", _named(replay), {"made": (None, moved)})
+        row_id = replay.id
+    if cancel_waiting:
+        _cancel_waiting(row_id, actor.name, now)
     return True
+
+
+def _cancel_waiting(row_id: int, by: str, now: int) -> None:
+    """Cancel what a replay has made and nobody has begun to send, in slices with a commit each."""
+    made = select(ReplayItem.delivery_id).join(Delivery, Delivery.id == ReplayItem.delivery_id)
+    waiting = made.where(ReplayItem.replay_id == row_id, queue.PENDING).limit(_SLICE)
+    while True:
+        with write() as session:
+            ids = [found for found in session.scalars(waiting) if found is not None]
+            queue.cancel(session, ids, Reason.BY_PERSON, by, now)
+        if len(ids) < _SLICE:
+            return
 
 
 # --- looking

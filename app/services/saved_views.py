@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import func, select
 
@@ -11,13 +12,12 @@ from app import clock, ids
 from app.core.access import Permission
 from app.database import read, write
 from app.errors import Invalid, NotFound, Problem, Refused
-from app.models import SavedView
+from app.models import Membership, SavedView
+from app.services.scope import Actor, for_org
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
-
-    from app.services.scope import Actor
 
 LONGEST_NAME = 60
 LONGEST_QUERY = 4_000
@@ -31,6 +31,15 @@ class View:
     id: str
     name: str
     query: str
+    created_at: int
+    row_id: int
+
+
+def keeper(actor: Actor, member: str) -> Actor:
+    """Return the actor as one who keeps the views of this member. Raises `NotFound`."""
+    actor.require(Permission.MEMBERS)
+    with read() as session:
+        return replace(actor, membership_id=for_org(session, actor, Membership).one(member).id)
 
 
 def list_all(actor: Actor) -> tuple[View, ...]:
@@ -48,10 +57,14 @@ def find(actor: Actor, public_id: str) -> View:
 
 
 def create(actor: Actor, name: str, query: str) -> View:
-    """Keep filters under a name. Raises `Invalid` for a name that is taken or too long, and for no filters."""
+    """Keep filters, the query of the log's address, under a name.
+
+    Raises `Invalid` for a name that is taken or too long, and for no filters.
+    """
     actor.require(Permission.LOG, Permission.WEBHOOKS)
     if actor.membership_id is None:
         raise Refused("Views belong to a member: sign in to keep one.")
+    query = urlencode(sorted(parse_qsl(query)))  # the same whatever order they were given in
     if not query or len(query) > LONGEST_QUERY:
         raise Invalid([Problem("name", "Set at least one filter, and fewer than this." if query else "Set a filter.")])
     with write() as session:
@@ -67,6 +80,7 @@ def create(actor: Actor, name: str, query: str) -> View:
             created_at=clock.now(),
         )
         session.add(row)
+        session.flush()
         return _view(row)
 
 
@@ -111,4 +125,4 @@ def _one(session: Session, actor: Actor, public_id: str) -> SavedView:
 
 
 def _view(row: SavedView) -> View:
-    return View(row.public_id, row.name, row.query)
+    return View(row.public_id, row.name, row.query, row.created_at, row.id)

@@ -30,6 +30,7 @@ class Actor:
     membership_id: int | None = None
     api_key_id: int | None = None
     address: str | None = None
+    is_operator: bool = False  # of the whole installation: it looks beyond the organization
 
     def may(self, permission: Permission) -> bool:
         """Whether the permission is held."""
@@ -40,10 +41,15 @@ class Actor:
         if not self.permissions.intersection(any_of):
             raise Refused("You may not do this here. Ask an admin of your organization for access.")
 
+    def require_operator(self) -> None:
+        """Raise `Refused` for everybody but the installation's operators."""
+        if not self.is_operator:
+            raise Refused("Only operators of this server may do this.")
+
 
 def system_actor(organization_id: int) -> Actor:
     """The server itself, on the command line or while setting up."""
-    return Actor(organization_id, "Postroom", frozenset(Permission))
+    return Actor(organization_id, "Postroom", frozenset(Permission), is_operator=True)
 
 
 _GRANTS: dict[Scope, frozenset[Permission]] = {
@@ -56,6 +62,7 @@ _GRANTS: dict[Scope, frozenset[Permission]] = {
     Scope.DELIVERIES_READ: frozenset({Permission.LOG, Permission.PAYLOADS}),
     Scope.DELIVERIES_WRITE: frozenset({Permission.LOG, Permission.WEBHOOKS, Permission.REPLAY, Permission.PAYLOADS}),
     Scope.ADMIN: frozenset(Permission),
+    Scope.OPERATOR: frozenset(),  # nothing in the organization
 }
 
 
@@ -85,7 +92,7 @@ class OrganizationRows(Generic[Row]):
         `loaded_with` says which rows beside it are loaded at once.
         """
         query = self.query().where(self._table.public_id == public_id).options(*loaded_with)
-        row: Row | None = self._session.scalar(query)
+        row: Row | None = self._session.scalars(query).unique().first()
         if row is None:
             raise NotFound
         return row

@@ -196,6 +196,7 @@ def _as_actor(membership: Membership, address: str | None) -> Actor:
         public_id=membership.user.public_id,
         membership_id=membership.id,
         address=address,
+        is_operator=membership.user.is_operator,
     )
 
 

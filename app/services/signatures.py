@@ -16,6 +16,7 @@ from app.database import read
 from app.delivery.installed import installed
 from app.errors import Conflict
 from app.models import Attempt, Delivery, Event, SentBody, SigningSecret, Webhook
+from app.services.deliveries import headers as headers_of
 from app.services.scope import Actor, for_org
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from app.core.schemes import Scheme
     from app.core.signing import Verdict
+
+
+_LOOKED_AT = 20  # deliveries, for one that was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,46 @@ def _public_key(webhook: Webhook) -> str | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """A request as it went out: all its headers, as pairs, and its body."""
+
+    delivery: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def latest(actor: Actor, public_id: str) -> SentRequest | None:
+    """Return the newest request of a webhook, for those who may see payloads; None when there is none among the newest.
+
+    Raises `NotFound`.
+    """
+    actor.require(Permission.WEBHOOKS)
+    if not actor.may(Permission.PAYLOADS):
+        return None
+    with read() as session:
+        webhook = for_org(session, actor, Webhook).one(public_id)
+        newest = (
+            select(Delivery.id, Delivery.public_id, Delivery.event_id)
+            .where(Delivery.webhook_id == webhook.id)
+            .order_by(Delivery.created_at.desc(), Delivery.id.desc())
+            .limit(_LOOKED_AT)
+            .subquery()
+        )
+        query = (
+            select(newest.c.public_id, Attempt.request_headers, Event.data, SentBody)
+            .join(Attempt, Attempt.delivery_id == newest.c.id)
+            .join(Event, Event.id == newest.c.event_id)
+            .join(SentBody, (SentBody.event_id == Event.id) & (SentBody.digest == Attempt.body_digest))
+            .order_by(Attempt.delivery_id.desc(), Attempt.number.desc())
+        )
+        found = session.execute(query.limit(1)).first()
+        if found is None:
+            return None
+        delivery, lines, data, body = found
+        return SentRequest(delivery, tuple(headers_of(bytes(lines))), _whole(body, data))
+
+
 def check(actor: Actor, public_id: str, headers: Mapping[str, str], body: bytes) -> Verdict:
     """Check pasted headers and body with the webhook's stored secrets, as its receiver should.
 
@@ -130,6 +174,10 @@ def _sent(session: Session, webhook: Webhook, headers: Mapping[str, str]) -> byt
     if found is None:
         return None
     data, body = found
+    return _whole(body, data)
+
+
+def _whole(body: SentBody, data: bytes) -> bytes:
     return bytes(body.head + (data if body.has_data else b"") + body.tail)
 
 

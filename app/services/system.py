@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError as NoTable
 
 from app import clock, disk, schema
 from app.database import StorageBroken, is_sqlite, read, write
-from app.delivery import queue
+from app.delivery import queue, skew
 from app.delivery.installed import installed
 from app.errors import Unavailable
 from app.models import Delivery, Installation, Webhook, Worker
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 SILENT_AFTER_MS = 120_000
 FORGOTTEN_AFTER_MS = 24 * 3_600_000
 COUNTED_UP_TO = 100_000
+MOST_OFF_MS = 10_000
+CLOCK_READ_EVERY_S = 30.0
 
 _SILENT = f"Nothing is being sent: no delivery process has reported for {SILENT_AFTER_MS // 60_000} min."
 _FULL = "New events are refused: the disk is full."
+_CLOCK = "clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Sizes:
 
 _ticked_s: float | None = None
 _is_draining = False
+_clock_off_ms = 0
+_clock_read_s: float | None = None
 
 
 def tick() -> None:
@@ -98,8 +103,9 @@ def is_draining() -> bool:
 
 def forget_all() -> None:
     """Begin anew: another application runs in this process."""
-    global _ticked_s, _is_draining
-    _ticked_s, _is_draining = None, False
+    global _ticked_s, _is_draining, _clock_off_ms, _clock_read_s
+    _ticked_s, _is_draining, _clock_off_ms, _clock_read_s = None, False, 0, None
+    skew.forget_all()
 
 
 # --- readiness
@@ -156,7 +162,41 @@ def troubles() -> tuple[str, ...]:
     """Return what everybody who may act should know: that nothing is sent, or taken. As a rule it costs nothing."""
     settings = installed().settings
     full = disk.is_full(settings.data_dir, settings.disk_reserve_mb)
-    return tuple(words for is_so, words in ((full, _FULL), (not _delivers(), _SILENT)) if is_so)
+    off_s = round(abs(clock_off_ms()) / 1000)
+    wrong = f"The clock is {off_s} s off; receivers may reject signatures."
+    is_wrong = off_s * 1000 > MOST_OFF_MS
+    return tuple(words for is_so, words in ((full, _FULL), (not _delivers(), _SILENT), (is_wrong, wrong)) if is_so)
+
+
+# --- the clock
+
+
+def watch_clock() -> None:
+    """Find out how far this machine's clock is off: as most receivers have it, else as the database has it.
+
+    Where it is too far, processes that only serve pages are told through the database.
+    """
+    global _clock_off_ms
+    told = skew.off_ms()
+    found = told if told is not None else clock_skew_ms() or 0
+    if not is_sqlite() and max(abs(found), abs(_clock_off_ms)) > MOST_OFF_MS:
+        with write() as session:
+            session.merge(Installation(name=_CLOCK, value=str(found).encode(), changed_at=clock.now()))
+    _clock_off_ms = found
+
+
+def clock_off_ms() -> int:
+    """Return how far the clock of whoever delivers is ahead, as it was found lately; 0 while nothing tells."""
+    global _clock_off_ms, _clock_read_s
+    now_s = time.monotonic()
+    is_told = _ticked_s is not None or is_sqlite()  # this process delivers, or is told of it every time it does
+    if not is_told and (_clock_read_s is None or now_s - _clock_read_s > CLOCK_READ_EVERY_S):
+        with read() as session:
+            row = session.get(Installation, _CLOCK)
+            is_news = row is not None and clock.now() - row.changed_at < SILENT_AFTER_MS
+            _clock_off_ms = int(row.value) if row is not None and is_news else 0
+        _clock_read_s = now_s
+    return _clock_off_ms
 
 
 def clock_skew_ms() -> int | None:
@@ -181,6 +221,12 @@ def heartbeat(worker: str) -> None:
         else:
             row.seen_at = now
         session.execute(delete(Worker).where(Worker.seen_at < now - FORGOTTEN_AFTER_MS))
+
+
+def leave(worker: str) -> None:
+    """Forget a delivery process that stopped in order: its silence is no trouble."""
+    with write() as session:
+        session.execute(delete(Worker).where(Worker.name == worker))
 
 
 def list_workers() -> list[WorkerView]:

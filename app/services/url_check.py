@@ -71,7 +71,7 @@ def check(actor: Actor, text: str, preset: str, *, verify_ssl: bool = True) -> C
 
 
 def _forbidden(url: Url, preset: str) -> str | None:
-    """The first rule that saving would name."""
+    """What saving would say against it."""
     here = installed()
     chosen = here.presets.get(preset)
     insists = chosen.require.get("https") if chosen else None
@@ -81,7 +81,7 @@ def _forbidden(url: Url, preset: str) -> str | None:
         return None
     if here.base is not None and (url.host, url.port) == (here.base.host, here.base.port):
         return "This is the server itself. Use its test inbox, or the URL of the receiver."
-    return next(iter(urls.problems(url, here.allowed, here.settings.https_only)), None)
+    return " ".join(urls.problems(url, here.allowed, here.settings.https_only)) or None
 
 
 def _reach(url: Url, *, verify_ssl: bool) -> Checked:
@@ -93,7 +93,8 @@ def _reach(url: Url, *, verify_ssl: bool) -> Checked:
     for address in found:
         refused = addresses.refusal(address, allowed)
         if refused is not None:
-            return Checked(Level.ERROR, f"{url.host_in_unicode} resolves to {address}, which is {refused} and blocked.")
+            found_there = f"{url.host_in_unicode} resolves to {address}, which is {refused} and blocked."
+            return Checked(Level.ERROR, found_there + urls.way_to_allow(address))
     if not url.is_https:
         return Checked(Level.WARNING, f"{found[0]} · http:// isn't encrypted: anyone on the way can read it.")
     return _shake_hands(url, found[0], verify_ssl=verify_ssl)

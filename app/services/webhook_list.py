@@ -13,7 +13,7 @@ from app.database import read
 from app.models import BusinessUnit, EventType, Lane, Webhook, WebhookPattern, WebhookUnit
 from app.services import standing
 from app.services.scope import Actor, for_org
-from app.services.webhooks import NEEDS_ATTENTION, everything, view_of
+from app.services.webhooks import NEEDS_ATTENTION, views
 
 if TYPE_CHECKING:
     from app.services.webhooks import WebhookView
@@ -53,14 +53,6 @@ class WebhookPage:
     pages: int
 
 
-@dataclass(frozen=True, slots=True)
-class Menus:
-    """What the list can be filtered by: business units by external id and name, event types."""
-
-    units: tuple[tuple[str, str], ...]
-    types: tuple[str, ...]
-
-
 def page(actor: Actor, asked: ListQuery) -> WebhookPage:
     """Return a page of the list."""
     actor.require(Permission.WEBHOOKS)
@@ -68,15 +60,21 @@ def page(actor: Actor, asked: ListQuery) -> WebhookPage:
         mine = for_org(session, actor, Webhook).query()
         found = _matching(actor, asked)
         query = mine.where(Webhook.id.in_(found)).join(Lane, Lane.webhook_id == Webhook.id)
-        rows = session.scalars(_on_page(query, asked.page).options(*everything()))
-        views = tuple(view_of(webhook) for webhook in rows)
-        if not asked.is_filtered and asked.page == 1 and len(views) < LISTED:
-            return WebhookPage(views, len(views), len(views), 1)  # all there are
+        shown = tuple(views(session, _on_page(query, asked.page)))
+        if not asked.is_filtered and asked.page == 1 and len(shown) < LISTED:
+            return WebhookPage(shown, len(shown), len(shown), 1)  # all there are
         total = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
         matching = (
             session.scalar(select(func.count()).select_from(found.subquery())) or 0 if asked.is_filtered else total
         )
-    return WebhookPage(views, matching, total, max(1, -(-matching // LISTED)))
+    return WebhookPage(shown, matching, total, max(1, -(-matching // LISTED)))
+
+
+def row_ids(actor: Actor, asked: ListQuery) -> frozenset[int]:
+    """Return which webhooks match, on whatever page."""
+    actor.require(Permission.WEBHOOKS)
+    with read() as session:
+        return frozenset(session.scalars(_matching(actor, asked)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +137,22 @@ def _stamp(query: Select[Any]) -> Stamp:
     return Stamp(tuple(tuple(row) for row in rows), waiting, newest)
 
 
-def menus(actor: Actor) -> Menus:
-    """Return what the list can be filtered by."""
+def units(actor: Actor) -> list[tuple[str, str]]:
+    """Return the business units that the list can be filtered by: external id and name."""
     actor.require(Permission.WEBHOOKS)
-    units = select(BusinessUnit.external_id, BusinessUnit.name).order_by(BusinessUnit.name)
-    types = select(EventType.name, EventType.public_name).order_by(EventType.name)
+    query = select(BusinessUnit.external_id, BusinessUnit.name).order_by(BusinessUnit.name)
     with read() as session:
-        names = session.execute(types.where(EventType.organization_id == actor.organization_id)).all()
-        known = session.execute(units.where(BusinessUnit.organization_id == actor.organization_id)).all()
-    return Menus(
-        tuple((external_id, name) for external_id, name in known),
-        tuple(name for pair in names for name in pair if name),
-    )
+        found = session.execute(query.where(BusinessUnit.organization_id == actor.organization_id)).all()
+    return [(external_id, name) for external_id, name in found]
+
+
+def types(actor: Actor) -> list[str]:
+    """Return the event types that the list can be filtered by, public variants included."""
+    actor.require(Permission.WEBHOOKS)
+    query = select(EventType.name, EventType.public_name).order_by(EventType.name)
+    with read() as session:
+        pairs = session.execute(query.where(EventType.organization_id == actor.organization_id)).all()
+    return [name for pair in pairs for name in pair if name]
 
 
 def _on_page(query: Select[Any], number: int) -> Select[Any]:

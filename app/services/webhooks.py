@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, func, literal, select
+from sqlalchemy.orm import Session, joinedload
 
 from app import clock, ids
 from app.core.access import Permission
@@ -17,9 +17,21 @@ from app.core.states import Reason
 from app.database import is_sqlite, read, write
 from app.delivery import bell, health, notices, queue, settings
 from app.delivery.installed import installed
-from app.errors import Conflict, Invalid, Problem
-from app.models import Lane, Membership, SigningSecret, User, Webhook, Worker
+from app.errors import Changed, Conflict, Invalid, NotFound, Problem
+from app.models import (
+    BusinessUnit,
+    Lane,
+    Membership,
+    Organization,
+    SigningSecret,
+    User,
+    Webhook,
+    WebhookPattern,
+    WebhookUnit,
+    Worker,
+)
 from app.services import audit, drafts, routing, tests
+from app.services.organization_settings import default_owner
 from app.services.scope import Actor, for_org
 from app.services.signing_secrets import new_secret
 
@@ -70,6 +82,7 @@ class Created:
     webhook: WebhookView
     secret: str | None
     test_delivery: str | None = None
+    changed: tuple[str, ...] = ()  # names of the settings that an edit changed
 
 
 def create(actor: Actor, given: Given) -> Created:
@@ -109,7 +122,7 @@ def create(actor: Actor, given: Given) -> Created:
 def edit(actor: Actor, public_id: str, given: Given, *, version: int | None = None) -> Created:
     """Change the given settings. Applies from the next attempt, for waiting deliveries too.
 
-    `version` is the one the editor saw: when somebody else changed the webhook since, `Conflict` is raised.
+    `version` is the one the editor saw: when somebody else changed the webhook since, `Changed` is raised.
     """
     actor.require(Permission.WEBHOOKS)
     now = clock.now()
@@ -118,7 +131,7 @@ def edit(actor: Actor, public_id: str, given: Given, *, version: int | None = No
     with write() as session:
         webhook = for_org(session, actor, Webhook).one(public_id)
         if version is not None and version != webhook.version:
-            raise Conflict("Somebody else changed this webhook meanwhile. Look at it again, then save.")
+            raise Changed("Somebody else changed this webhook meanwhile. Look at it again, then save.")
         before = drafts.shown(webhook)
         settled = drafts.settle(session, actor, given, webhook)
         drafts.write_to(webhook, settled)
@@ -136,8 +149,8 @@ def edit(actor: Actor, public_id: str, given: Given, *, version: int | None = No
     settings.forget(row_id)
     if enabled is not None and enabled != view.enabled:
         switched = turn_on(actor, public_id) if enabled else turn_off(actor, public_id)
-        return Created(switched.webhook, secret, switched.test_delivery)
-    return Created(view, secret)
+        return Created(switched.webhook, secret, switched.test_delivery, tuple(changes))
+    return Created(view, secret, changed=tuple(changes))
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any], given: Given) -> dict[str, tuple[Any, Any]]:
@@ -151,9 +164,15 @@ def _changes(before: dict[str, Any], after: dict[str, Any], given: Given) -> dic
 
 
 def _owner(session: Session, actor: Actor, email: str | None) -> Membership | None:
-    """The member a webhook answers to: its maker, unless another is named by e-mail."""
+    """The member a webhook answers to: the one named by e-mail, else the organization's choice, else its maker.
+
+    Who may not choose another owner owns what they make.
+    """
     members = select(Membership).where(Membership.organization_id == actor.organization_id)
     if email is None:
+        chosen = default_owner(session, session.get_one(Organization, actor.organization_id))
+        if chosen is not None and actor.may(Permission.MEMBERS):
+            return chosen
         if actor.membership_id is not None:
             return session.get(Membership, actor.membership_id)
         return session.scalar(members.join(Membership.role).order_by(Membership.id).limit(1))
@@ -329,17 +348,20 @@ def find(actor: Actor, public_id: str) -> WebhookView:
     """Return one webhook, with how many deliveries wait for it."""
     actor.require(Permission.WEBHOOKS)
     with read() as session:
-        webhook = for_org(session, actor, Webhook).one(public_id, *everything())
-        return view_of(webhook, waiting=queue.count_pending(session, webhook.id))
+        query = for_org(session, actor, Webhook).query().where(Webhook.public_id == public_id)
+        found = views(session, query, waiting=queue.pending_beside())
+    if not found:
+        raise NotFound
+    return found[0]
 
 
 def list_all(actor: Actor) -> list[WebhookView]:
     """Return all webhooks by name, those that need attention first."""
     actor.require(Permission.WEBHOOKS)
     with read() as session:
-        query = for_org(session, actor, Webhook).query().options(*everything()).order_by(Webhook.name, Webhook.id)
-        views = [view_of(webhook) for webhook in session.scalars(query)]
-    return sorted(views, key=lambda view: not needs_attention(view))
+        query = for_org(session, actor, Webhook).query().order_by(Webhook.name, Webhook.id)
+        found = views(session, query)
+    return sorted(found, key=lambda view: not needs_attention(view))
 
 
 def needs_attention(view: WebhookView) -> bool:
@@ -350,32 +372,60 @@ def needs_attention(view: WebhookView) -> bool:
 
 def count_needing_attention(actor: Actor) -> int:
     """Return how many webhooks somebody should look at, for the navigation: one small query."""
-    query = (
+    with read() as session:
+        return session.scalar(needing_attention(actor)) or 0
+
+
+def needing_attention(actor: Actor) -> Select[int]:
+    """Count the webhooks that somebody should look at."""
+    return (
         select(func.count())
         .select_from(Webhook)
         .join(Lane, Lane.webhook_id == Webhook.id)
         .where(Webhook.organization_id == actor.organization_id, Webhook.deleted_at.is_(None), NEEDS_ATTENTION)
     )
-    with read() as session:
-        return session.scalar(query) or 0
 
 
-def everything() -> tuple[Any, ...]:
-    """How to load webhooks with all that is shown of them."""
-    return (
-        selectinload(Webhook.patterns),
-        selectinload(Webhook.units),
-        joinedload(Webhook.lane),
-        joinedload(Webhook.owner).joinedload(Membership.user),
+_PATTERNS = (
+    select(func.aggregate_strings(WebhookPattern.pattern, "\n"))
+    .where(WebhookPattern.webhook_id == Webhook.id)
+    .correlate(Webhook)
+    .scalar_subquery()
+)
+_NOT_COUNTED = literal(0)
+_UNITS = (
+    select(func.aggregate_strings(BusinessUnit.external_id, "\n"))
+    .join(WebhookUnit, WebhookUnit.business_unit_id == BusinessUnit.id)
+    .where(WebhookUnit.webhook_id == Webhook.id)
+    .correlate(Webhook)
+    .scalar_subquery()
+)
+
+
+def views(session: Session, query: Select[Webhook], *, waiting: ColumnElement[int] = _NOT_COUNTED) -> list[WebhookView]:
+    """Return the webhooks that a query selects, with all that is shown of them, in one statement.
+
+    `waiting` counts the deliveries that wait for one.
+    """
+    loaded = query.add_columns(_PATTERNS, _UNITS, waiting).options(
+        joinedload(Webhook.lane), joinedload(Webhook.owner).joinedload(Membership.user)
     )
+    return [
+        view_of(webhook, selection=drafts.Selection(_split(patterns), _split(units)), waiting=count)
+        for webhook, patterns, units, count in session.execute(loaded)
+    ]
 
 
-def view_of(webhook: Webhook, *, waiting: int = 0) -> WebhookView:
-    """Return a row as it is shown."""
+def _split(joined: str | None) -> list[str]:
+    return sorted(joined.split("\n")) if joined else []
+
+
+def view_of(webhook: Webhook, *, selection: drafts.Selection | None = None, waiting: int = 0) -> WebhookView:
+    """Return a row as it is shown; `selection` spares asking for what it selects."""
     lane = webhook.lane
     return WebhookView(
         id=webhook.public_id,
-        settings=drafts.shown(webhook),
+        settings=drafts.shown(webhook, selection),
         enabled=webhook.enabled,
         off_reason=webhook.off_reason,
         switched_at=webhook.switched_at,

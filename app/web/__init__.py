@@ -46,6 +46,7 @@ CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types htmx"
 )
+VARY = "Cookie, HX-Request, HX-Request-Type"
 STATUS = {Refused: 403, NotFound: 404, Conflict: 409, TooLarge: 413, Invalid: 422, Throttled: 429, Unavailable: 503}
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -173,8 +174,11 @@ def _context() -> dict[str, Any]:
     attention, notice = 0, None
     attention_is_theirs = actor is not None and actor.may(Permission.WEBHOOKS)
     if actor is not None and attention_is_theirs:
-        attention = webhooks.count_needing_attention(actor)
-        notice = None if is_fragment() else notifications.gravest(actor)
+        if is_fragment():
+            attention = webhooks.count_needing_attention(actor)
+        else:
+            outlook = notifications.outlook(actor)
+            attention, notice = outlook.attention, outlook.notice
     troubles = system.troubles() if attention_is_theirs and not is_fragment() else ()
     return {
         "viewer": shown,
@@ -241,13 +245,17 @@ def _finish_with(is_https: bool) -> Callable[[Response], Response]:
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
             response.headers["X-Content-Type-Options"] = "nosniff"
             return response
+        if response.status_code == HTTPStatus.NOT_MODIFIED:  # nothing to guard comes with it, and it is sent all day
+            response.headers.setdefault("Cache-Control", "no-store")
+            response.headers.setdefault("Vary", VARY)
+            return response
         headers = {
             "Content-Security-Policy": CSP.format(nonce=g.get("nonce", "")),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cache-Control": "no-store",
-            "Vary": "Cookie, HX-Request, HX-Request-Type",
+            "Vary": VARY,
         }
         if is_https:
             headers["Strict-Transport-Security"] = "max-age=31536000"

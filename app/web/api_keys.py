@@ -31,6 +31,7 @@ SCOPES: Mapping[Scope, tuple[str, str]] = {
     Scope.DELIVERIES_READ: ("Read Log History", "Deliveries and their attempts, with bodies."),
     Scope.DELIVERIES_WRITE: ("Retry and replay", "Retry, cancel and replay deliveries."),
     Scope.ADMIN: ("Everything", "All of these, and the rest of the organization."),
+    Scope.OPERATOR: ("Operate this server", "Its state, its mail, and every organization: their names, no data."),
 }
 LIVES = (("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"))
 
@@ -92,6 +93,6 @@ def _one(public_id: str) -> KeyView:
 
 
 def _form(name: str, scopes: Sequence[str], days: str, errors: Mapping[str, str]) -> str:
-    offered = [(scope.value, *SCOPES[scope]) for scope in Scope]
+    offered = [(scope.value, *SCOPES[scope]) for scope in Scope if scope is not Scope.OPERATOR or actor().is_operator]
     given = {"name": name, "scopes": scopes, "expires": days}
     return render_template("api_keys/new.html", section="keys", given=given, scopes=offered, lives=LIVES, errors=errors)

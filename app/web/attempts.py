@@ -11,7 +11,7 @@ import msgspec
 from markupsafe import Markup
 
 from app.core.redaction import shown_headers
-from app.core.states import DeliveryState, Outcome
+from app.core.states import DeliveryState, ErrorClass, Outcome
 from app.services import deliveries
 from app.web import payloads, words
 from app.web.filters import duration, size
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.services.deliveries import AttemptView, DeliveryView
     from app.web.words import Voice
 
-S = DeliveryState
+S, E = DeliveryState, ErrorClass
 MOST_DONE = 5
 MOST_PLANNED = 2
 COMPARED = 64 * 1024
@@ -103,21 +103,23 @@ def _next(at: int, shut_until: int, voice: Voice) -> tuple[Markup, Markup]:
     return voice.near(at), Markup("backing off") if at == shut_until else voice.left(at)
 
 
+PHASES = {"dns": "DNS", "connect": "connect", "tls": "TLS", "wait": "wait", "read": "read"}
+_ENDED_IN = {E.DNS: "dns", E.REFUSED: "connect", E.CONNECT_TIMEOUT: "connect", E.TLS: "tls"}
+
+
 def phases(attempt: AttemptView) -> list[tuple[str, str, float | None]]:
     """The phases of a request with their lengths (ms), for the timing bar; none where it did not get there."""
     taken = attempt.timings
     if taken is None:
         return []
     wait = max(0.0, taken.first_byte_ms - taken.connect_ms - taken.tls_ms)
-    known = taken.dns_ms + taken.connect_ms + taken.tls_ms + wait
-    answered = taken.first_byte_ms > 0
-    return [
-        ("dns", "DNS", taken.dns_ms),
-        ("connect", "connect", taken.connect_ms or None),
-        ("tls", "TLS", taken.tls_ms or None),
-        ("wait", "wait", wait if answered else max(0.0, taken.total_ms - known)),
-        ("read", "read", max(0.0, taken.total_ms - known) if answered else None),
-    ]
+    rest = max(0.0, taken.total_ms - taken.dns_ms - taken.connect_ms - taken.tls_ms - wait)
+    lengths = {"dns": taken.dns_ms, "connect": taken.connect_ms, "tls": taken.tls_ms, "wait": wait, "read": 0.0}
+    ended_in = "read" if taken.first_byte_ms > 0 else _ENDED_IN.get(attempt.error, "wait") if attempt.error else "wait"
+    lengths[ended_in] += rest
+    if not any(lengths.values()):
+        return []
+    return [(name, PHASES[name], length or None) for name, length in lengths.items()]
 
 
 def headers(lines: bytes | None) -> list[tuple[str, str]]:

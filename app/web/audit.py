@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, render_template, request, url_for
 
 from app.core.access import Permission
+from app.core.causes import TURNED_OFF
+from app.core.states import Reason
 from app.errors import Invalid, Problem
-from app.services import audit
+from app.services import audit, exports
 from app.services.audit import AuditQuery
-from app.web import audit_exports, needs
+from app.services.exports import Kind
+from app.web import downloads, needs, words
 from app.web.carrying import with_query
 from app.web.filters import zone_named
 from app.web.log_filters import as_input
@@ -35,12 +38,16 @@ ACTIONS = {
     "company.deleted": "Deleted company",
     "company.edited": "Changed company",
     "company.imported": "Imported companies",
+    "delivery.canceled": "Canceled delivery",
+    "delivery.replayed": "Replayed delivery",
+    "delivery.retried": "Retried delivery",
     "event.replayed": "Replayed event",
     "event_pack.installed": "Installed event pack",
     "event_type.created": "Added event type",
     "event_type.edited": "Changed event type",
     "inbox.cleared": "Cleared test inbox",
     "inbox.created": "Made test inbox",
+    "log.exported": "Exported Log History",
     "member.activated": "Let sign in again",
     "member.added": "Added member",
     "member.changed": "Changed member",
@@ -76,6 +83,8 @@ ACTIONS = {
     "webhook.turned_on": "Turned on webhook",
 }
 
+FIELD_WORDS = {"enabled": "on", "url": "URL", "verify_ssl": "SSL verification"}
+
 
 @bp.get("/audit")
 @needs(Permission.AUDIT)
@@ -92,8 +101,7 @@ def index() -> str:
         page=page,
         people=[(name, name) for name in known.actors],
         actions=sorted(((name, named(name)) for name in known.actions), key=lambda pair: pair[1]),
-        words=named,
-        short=short,
+        **telling(),
         chips=list(_chips(given)),
         older=_address(given | {"cursor": page.next}) if page.next else "",
         newest=_address(given | {"cursor": ""}) if given["cursor"] else "",
@@ -105,7 +113,8 @@ def index() -> str:
 @needs(Permission.AUDIT)
 def export(kind: str) -> Response:
     """The same as a file."""
-    return audit_exports.stream(kind, actor(), _asked({name: request.args.get(name, "").strip() for name in FILTERS}))
+    asked = _asked({name: request.args.get(name, "").strip() for name in FILTERS})
+    return downloads.answer(exports.audit_file(actor(), asked, Kind(kind)))
 
 
 def _asked(given: dict[str, str]) -> AuditQuery:
@@ -137,6 +146,20 @@ def _moment(text: str) -> int | None:
 def named(action: str) -> str:
     """Return what an action is called; one that was recorded by another version, by its own name."""
     return ACTIONS.get(action) or action.replace(".", " ").replace("_", " ").capitalize()
+
+
+def telling() -> dict[str, Any]:
+    """What templates that show recorded changes tell them with."""
+    called = lambda field: FIELD_WORDS.get(field) or field.replace("_", " ")  # noqa: E731
+    return {"words": named, "short": short, "called": called, "because": because}
+
+
+def because(reason: str) -> str:
+    """Say a reason that was recorded by its name; what another version recorded, as it stands."""
+    known = Reason(reason) if reason in {one.value for one in Reason} else None
+    if known is None:
+        return reason
+    return TURNED_OFF.get(known) or str(words.REASONS[known].plain).removesuffix(".").lower()
 
 
 def _chips(given: dict[str, str]) -> Iterator[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from app.core.access import Permission
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid
 from app.services import business_units, companies, company_import
 from app.services.company_import import Effect
 from app.web import needs
@@ -16,7 +16,6 @@ from app.web.viewer import actor
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
-    from app.services.business_units import Listed
     from app.services.companies import CompanyView
 
 bp = Blueprint("business_units", __name__)
@@ -69,7 +68,7 @@ def show(unit: str) -> str:
     return render_template(
         "business_units/show.html",
         section="units",
-        one=_one(unit),
+        one=business_units.usage(actor(), unit),
         companies=listed,
         columns=fields[:COLUMNS],
         rest=fields[COLUMNS:],
@@ -86,13 +85,6 @@ def _fields(listed: list[CompanyView]) -> list[str]:
         for name in company.fields:
             counts[name] = counts.get(name, 0) + 1
     return sorted(counts, key=lambda name: (-counts[name], name))
-
-
-def _one(unit: str) -> Listed:
-    found = next((each for each in business_units.overview(actor()) if each.unit.external_id == unit), None)
-    if found is None:
-        raise NotFound
-    return found
 
 
 @bp.get("/units/<unit>/rename")
@@ -137,7 +129,8 @@ def delete(unit: str) -> Response | tuple[str, int]:
 
 def _delete_page(unit: str) -> str:
     back, action = url_for("business_units.show", unit=unit), url_for("business_units.delete", unit=unit)
-    return render_template("business_units/delete.html", section="units", one=_one(unit), back=back, action=action)
+    one = business_units.usage(actor(), unit)
+    return render_template("business_units/delete.html", section="units", one=one, back=back, action=action)
 
 
 def _form(given: dict[str, str], errors: dict[str, str], unit: str | None) -> str:

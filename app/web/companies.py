@@ -169,5 +169,6 @@ def _form(
         pairs=[*pairs, *[("", "")] * spare],
         errors=errors or {},
         company=company,
+        changed_by=companies.changed_by(actor(), company.external_id) if company else None,
         reporters=companies.reporters(actor(), unit),
     )

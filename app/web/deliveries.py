@@ -13,8 +13,9 @@ from app import clock
 from app.core.access import Permission
 from app.core.states import DeliveryKind, DeliveryState
 from app.errors import Conflict, Invalid, NotFound
-from app.services import deliveries, inside, log, preview, retention, saved_views, tests
-from app.web import attempts, exports, is_fragment, live, log_filters, needs, own_path, payloads, words
+from app.services import deliveries, explain, exports, inside, log, log_menus, retention, saved_views, tests
+from app.services.exports import Kind
+from app.web import attempts, downloads, is_fragment, live, log_filters, needs, own_path, payloads, words
 from app.web.carrying import with_query
 from app.web.filters import number, zone_named
 from app.web.viewer import actor, viewer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
     from app.services.deliveries import DeliveryView
+    from app.services.log import DeliveryRow
     from app.web.log_filters import Filters
 
 bp = Blueprint("deliveries", __name__)
@@ -49,24 +51,46 @@ def voice() -> Voice:
 def index() -> BaseResponse:
     """Deliveries, newest first."""
     filters = log_filters.read(request.args, voice())
-    menus, views = log.menus(actor()), saved_views.list_all(actor())
+    menus, views = log_menus.menus(actor()), saved_views.list_all(actor())
     response = make_response(
         render_template(
             "deliveries/index.html",
-            menus=menus,
             views=views,
             this_view=next((view for view in views if view.query == filters.query), None),
-            choices=log_filters,
             sentence=log_filters.sentence(filters, menus, voice()),
             chips=log_filters.chips(filters, menus, voice()),
-            own_from="" if log_filters.is_period(filters.one("from")) else _input(filters.asked.from_at),
-            own_to=_input(filters.asked.to_at),
-            **_list(filters),
+            **{**_form(filters, menus), **_list(filters)},
         )
     )
     if is_fragment():  # the filters were changed: the address is to say what is shown, and no more
         response.headers["HX-Replace-Url"] = filters.url()
     return response
+
+
+@bp.get("/log/choices")
+@needs(*LOG)
+def choices() -> BaseResponse:
+    """The filter form with all there is to choose from, one of its menus open."""
+    filters = log_filters.read(request.args, voice())
+    if not is_fragment():
+        return redirect(filters.url(choose=_chosen_menu()))
+    return make_response(render_template("deliveries/_filters.html", **_form(filters, log_menus.menus(actor()))))
+
+
+def _chosen_menu() -> str:
+    return request.args.get("choose", "")[:20]
+
+
+def _form(filters: Filters, menus: log_menus.Menus) -> dict[str, Any]:
+    """Everything `_filters.html` needs besides the filters."""
+    return {
+        "filters": filters,
+        "menus": menus,
+        "choices": log_filters,
+        "chosen_menu": _chosen_menu(),
+        "own_from": "" if log_filters.is_period(filters.one("from")) else _input(filters.asked.from_at),
+        "own_to": _input(filters.asked.to_at),
+    }
 
 
 def _input(at: int | None) -> str:
@@ -111,6 +135,7 @@ def _list(filters: Filters) -> dict[str, Any]:
         "page": page,
         "filters": filters,
         "opened": deliveries.details(actor(), opened),
+        "come_for": opened[-1] if opened and not is_fragment() else None,
         "raw": raw,
         "links": _Links(filters, {**place, "top": top}, opened, raw),
         "masked": not actor().may(Permission.PAYLOADS),
@@ -134,7 +159,8 @@ class _Links:
         self._pinned = urlencode([*pairs, *((name, value) for name, value in place.items() if value)])
         self._unpinned = urlencode([*pairs, *((n, v) for n, v in place.items() if v and n != "top")])
         self._opened, self._raw = opened, raw
-        self._index, self._rows = url_for("deliveries.index"), url_for("deliveries.rows")
+        self._index = url_for("deliveries.index")
+        self._path = self._index.partition("?")[0]
 
     def toggled(self, public_id: str) -> str:
         """The query that opens a row, or closes it."""
@@ -150,9 +176,9 @@ class _Links:
         """The page of a query."""
         return with_query(self._index, query) if query else self._index
 
-    def fragment(self, query: str) -> str:
-        """The rows of a query."""
-        return with_query(self._rows, query) if query else self._rows
+    def beside(self, query: str) -> str:
+        """The page of a query, written as short as can be; for links on the very page."""
+        return self.page(query).removeprefix(self._path) if query else self._index
 
     def views(self, public_id: str) -> list[tuple[str, str, bool]]:
         """The ways a payload can be shown."""
@@ -197,9 +223,10 @@ def counts() -> BaseResponse:
 @bp.get("/log.<any(csv, ndjson):kind>")
 @needs(*LOG)
 def export(kind: str) -> BaseResponse:
-    """The filtered log as a file, without bodies."""
+    """The filtered log as a file; with `bodies`, for who may see payloads, with those too."""
     filters = log_filters.read(request.args, voice())
-    return exports.stream(kind, actor(), replace(filters.asked, cursor=None, newer=False, top=None))
+    file = exports.deliveries_file(actor(), filters.asked, Kind(kind), with_bodies="bodies" in request.args)
+    return downloads.answer(file)
 
 
 # --- one delivery
@@ -228,7 +255,7 @@ def running(public_id: str) -> BaseResponse:
     stamp = deliveries.stamp_of(actor(), public_id)
     soon = stamp[0] is S.SENDING or (stamp[2] or 0) - clock.now() < 60_000
     load = lambda: _told(deliveries.find(actor(), public_id), filters)  # noqa: E731
-    return live.region("deliveries/_delivery.html", stamp, load, seconds=1 if soon else 5)
+    return live.region("deliveries/_running.html", stamp, load, seconds=1 if soon else 5)
 
 
 def _told(view: DeliveryView, filters: Filters) -> dict[str, Any]:
@@ -253,7 +280,22 @@ def _told(view: DeliveryView, filters: Filters) -> dict[str, Any]:
         "differs": attempts.differing(view),
         "is_live": view.row.finished_at is None,
         "is_test": view.row.kind is DeliveryKind.TEST,
+        "not_sent": _not_sent(view.row),
     }
+
+
+def _not_sent(row: DeliveryRow) -> dict[str, Any] | None:
+    """Why it was not sent, with the facts, and where the setting lies; None for what was, and for who may not ask."""
+    if row.state is not S.SKIPPED or not actor().may(Permission.WEBHOOKS):
+        return None
+    try:
+        why = explain.why(actor(), row.webhook, row.event)
+    except NotFound:  # the webhook was deleted since
+        return None
+    if why.told.delivery != row.id:  # it was replayed since
+        return None
+    said = words.went(why.told, voice(), event_type=why.event_type, unit=why.unit)
+    return {"said": said, "way": words.REASONS[why.told.reason] if why.told.reason else None}
 
 
 @bp.get("/deliveries/<public_id>/attempts/<int:number>")
@@ -291,13 +333,8 @@ def _extension(view: DeliveryView) -> str:
 @needs(Permission.PAYLOADS)
 def curl(public_id: str) -> BaseResponse:
     """A command that sends the latest request again; to this machine with `to=local`. Secrets are to be filled in."""
-    view = deliveries.find(actor(), public_id)
-    sent = next((item for item in view.attempts if item.request_body is not None), None)
-    if sent is None:
-        raise Conflict("Nothing was sent yet.")
-    url = LOCAL if request.args.get("to") == "local" else sent.url
-    text = preview.curl(url, tuple(deliveries.headers(sent.request_headers)), sent.request_body or b"")
-    return Response(text + "\n", mimetype="text/plain")
+    url = LOCAL if request.args.get("to") == "local" else None
+    return Response(deliveries.curl(actor(), public_id, url=url) + "\n", mimetype="text/plain")
 
 
 @bp.get("/deliveries/<public_id>/compare")

@@ -15,7 +15,7 @@ from app.core import cursors, raw
 from app.core.access import Permission
 from app.core.raw import RawError
 from app.errors import AppError, Invalid, Problem
-from app.services import deliveries, event_search, event_types, events, explain, log
+from app.services import deliveries, event_search, event_types, events, explain, log_menus
 from app.services.events import EventQuery, Posted
 from app.web import is_fragment, live, log_filters, needs, words
 from app.web.deliveries import LOG, voice
@@ -38,7 +38,7 @@ SWITCHES = {"switch": "webhooks.turn_on", "resume": "webhooks.resume"}
 @needs(*LOG)
 def index() -> str:
     """What was published, newest first."""
-    return render_template("events/index.html", menus=log.menus(actor()), periods=log_filters.PERIODS, **_list())
+    return render_template("events/index.html", menus=log_menus.menus(actor()), periods=log_filters.PERIODS, **_list())
 
 
 @bp.get("/events/rows")
@@ -80,6 +80,7 @@ def _list() -> dict[str, Any]:
     return {
         "rows": found,
         "tallies": events.tally(found),
+        "units": events.unit_names(found),
         "asked": given,
         "filters": filters,
         "is_searched": _is_searched(asked),
@@ -97,7 +98,7 @@ def _address(filters: dict[str, str], **more: str) -> str:
 
 def _is_searched(asked: EventQuery) -> bool:
     """Whether values are looked for, which takes its time: an event's id is looked up."""
-    return bool(asked.q) and not str(asked.q).startswith("evt_") and asked.after is None
+    return events.is_searched(asked.q) and asked.after is None
 
 
 def _found(asked: EventQuery) -> tuple[list[Event], tuple[int, int] | None]:
@@ -180,6 +181,7 @@ def where(public_id: str) -> BaseResponse:
 
 
 def _where(public_id: str, event_type: str, unit: str | None, told: list[Explanation]) -> dict[str, Any]:
+    told = sorted(told, key=lambda one: one.display == "skipped")  # where it went comes first, each part by name
     counts = {
         "sent": sum(one.outcome in ("delivered", "failed", "sending") or one.display == "retrying" for one in told),
         "waiting": sum(one.display == "queued" for one in told),
@@ -260,7 +262,7 @@ def _form(given: dict[str, str], texts: dict[str, str] | None, errors: dict[str,
         given=given,
         texts=texts,
         errors=errors,
-        units=[("", "None"), *log.unit_names(actor())],
+        units=[("", "None"), *log_menus.unit_names(actor())],
     )
 
 

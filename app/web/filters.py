@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from app.web import payloads
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ZONE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
+_MARKED = re.compile(r"\*(\w[^*\n]{0,199})\*")
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 
 # What a moment shows: d the day, m minutes, s seconds, f milliseconds.
@@ -81,10 +82,11 @@ def iso(at: int) -> str:
 
 
 def time_element(at: int | None, zone: tzinfo, now_at: int, form: str) -> Markup:
-    """Write a moment as a `<time>`; None is a dash."""
+    """Write a moment as a `<time>`, for machines as fine as for people; None is a dash."""
     if at is None:
         return Markup("–")
-    return Markup('<time datetime="{}">{}</time>').format(iso(at), moment(at, zone, now_at, form))
+    exact = iso(at) if form.endswith("f") else f"{iso(at)[:19]}Z"
+    return Markup('<time datetime="{}">{}</time>').format(exact, moment(at, zone, now_at, form))
 
 
 def ago(at: int, now_at: int) -> str:
@@ -104,12 +106,13 @@ def _rough(ms: int) -> str:
     return f"{number(ms // DAY_MS)} days"
 
 
-def ago_element(at: int | None, zone: tzinfo, now_at: int) -> Markup:
+def ago_element(at: int | None, zone: tzinfo, now_at: int, *, with_title: bool = True) -> Markup:
     """Write how long ago a moment was, with the moment itself on it; None is a dash."""
     if at is None:
         return Markup("–")
-    title = moment(at, zone, now_at, "ds")
-    return Markup('<time datetime="{}" data-tick="ago" title="{}">{}</time>').format(iso(at), title, ago(at, now_at))
+    title = Markup(' title="{}"').format(moment(at, zone, now_at, "ds")) if with_title else ""
+    exact = f"{iso(at)[: 19 if now_at - at < HOUR_MS else 16]}Z"
+    return Markup('<time datetime="{}" data-tick="ago"{}>{}</time>').format(exact, title, ago(at, now_at))
 
 
 def utc_clock(at: int) -> Markup:
@@ -136,6 +139,11 @@ def duration(ms: float | None) -> str:
             name = "day" if unit == "days" and whole == 1 else unit
             return f"{number(whole)} {name} {rest} {part}" if rest else f"{number(whole)} {name}"
     return "1 min"
+
+
+def emphasized(text: str) -> Markup:
+    """Write a message with the names it marks, `Two rows send *client*.`, in italics. The text is escaped."""
+    return Markup(_MARKED.sub(r"<i>\1</i>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def size(count: int | None) -> str:
@@ -187,6 +195,7 @@ def register(env: Environment, zone: Callable[[], str], now: Callable[[], int]) 
     env.filters.update(
         ago=lambda at: ago_element(at, viewers(), now()),
         duration=duration,
+        emphasized=emphasized,
         iso=iso,
         number=number,
         percent=percent,

@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 
 def delivery_summary(form: WebhookForm) -> str:
-    """Say in words what the delivery settings come to: `15 s · 10 attempts over about 3 days`."""
+    """Say in words what the delivery settings come to: `up to 10 attempts within about 3 days · 15 s each`."""
     delays = seconds_of(form.delays)
     if delays is None:
-        return f"{form.timeout} s"
-    attempts = "1 attempt" if not delays else f"{len(delays) + 1} attempts over about {_roughly(sum(delays))}"
-    words = [f"{form.timeout} s", attempts]
+        return "the waits can't be read"
+    if not form.timeout.replace(".", "", 1).isdigit():
+        return "the timeout can't be read"
+    each = f"{form.timeout} s"
+    words = [f"up to {len(delays) + 1} attempts within {_roughly(sum(delays))}", f"{each} each"]
+    if not delays:
+        words = ["a single attempt", each]
     if form.on_exhausted != "keep":
         words.append("then it is turned off")
     if form.rate_limit:
@@ -29,9 +33,9 @@ def delivery_summary(form: WebhookForm) -> str:
 
 def _roughly(seconds: float) -> str:
     if seconds >= 2 * 86_400:
-        return f"{round(seconds / 86_400)} days"
+        return f"about {round(seconds / 86_400)} days"
     if seconds >= 2 * 3_600:
-        return f"{round(seconds / 3_600)} h"
+        return f"about {round(seconds / 3_600)} h"
     return duration(seconds * 1000)
 
 

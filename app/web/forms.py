@@ -264,20 +264,28 @@ def _retry(form: WebhookForm, problems: list[Problem]) -> Given:
     }
 
 
+NUMBERS = {
+    "retry.timeout": "Write the timeout as a number of seconds.",
+    "retry.jitter": "Write the spread as a number of percent.",
+    "rate_limit": "Write the requests a second as a number, or leave it empty.",
+    "max_in_flight": "Write how many may be sent at the same time as a whole number.",
+}
+
+
 def _float(text: str, name: str, problems: list[Problem]) -> float:
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not 0 <= value < 1e9:  # also false for "nan" and "inf", which float() reads
-        problems.append(Problem(name, "Enter a number."))
+        problems.append(Problem(name, NUMBERS[name]))
         return 1
     return int(value) if value.is_integer() else value
 
 
 def _whole(text: str, name: str, problems: list[Problem]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        problems.append(Problem(name, "Enter a whole number."))
+        problems.append(Problem(name, NUMBERS[name]))
         return 1
     return int(text)
 

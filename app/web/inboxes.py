@@ -14,7 +14,7 @@ from app.errors import Invalid, NotFound
 from app.extensions import csrf
 from app.services import inboxes
 from app.services.inboxes import ANSWERS, Page, Reply, RequestView
-from app.web import live, needs
+from app.web import is_fragment, live, needs
 from app.web.viewer import actor
 
 bp = Blueprint("inboxes", __name__)
@@ -40,11 +40,11 @@ BUSY_MS = 120_000  # so long after an arrival the next one is looked for every s
 @bp.get("/inbox")
 @needs(Permission.WEBHOOKS)
 def index() -> Response | str:
-    """Go to the first inbox, or offer to make it."""
-    known = inboxes.list_all(actor())
-    if not known:
+    """Go to the inbox that received last, or offer to make the first one."""
+    found = inboxes.last_used(actor())
+    if found is None:
         return render_template("inboxes/none.html", section="inbox", name=FIRST_NAME)
-    return redirect(url_for("inboxes.show", public_id=known[0].id))
+    return redirect(url_for("inboxes.show", public_id=found))
 
 
 @bp.get("/inbox/<public_id>")
@@ -58,7 +58,10 @@ def show(public_id: str) -> str:
 @needs(Permission.WEBHOOKS)
 def received(public_id: str) -> Response:
     """What came, for the poll."""
-    stamp = inboxes.stamp(actor(), public_id)
+    stamp, given = inboxes.stamp(actor(), public_id), request.args
+    if not is_fragment():
+        asked = given.get("request"), given.get("cursor"), given.get("view")
+        return redirect(url_for("inboxes.show", public_id=public_id, request=asked[0], cursor=asked[1], view=asked[2]))
     is_busy = stamp.newest_at is not None and clock.now() - stamp.newest_at < BUSY_MS
     return live.region("inboxes/_received.html", stamp, lambda: _received(public_id), seconds=1 if is_busy else 2)
 

@@ -12,7 +12,7 @@ from app.core.redaction import MASK, redacted
 from app.core.retry import LONGEST_RETRY_AFTER_MS
 from app.core.states import DeliveryState
 from app.delivery.installed import installed
-from app.errors import Invalid, NotFound
+from app.errors import Invalid
 from app.services import all_organizations, browser_sessions, drafts, kept, own_files, retention
 from app.services.events import LARGEST_EVENT
 from app.services.organization_settings import DEFAULT_PRESET
@@ -135,7 +135,7 @@ def organizations() -> str:
     """The list, and a new one's invitation the only time it is shown."""
     created = request.args.get("created")
     link = once.take(actor().public_id, created) if created else None
-    listed = all_organizations.list_all()
+    listed = all_organizations.list_all(actor())
     return _page("organizations", (), listed=listed, link=link, counted=all_organizations.COUNTED)
 
 
@@ -152,24 +152,21 @@ def add_organization() -> Response | tuple[str, int]:
     """Add an organization and invite its first admin."""
     given = {name: request.form.get(name, "") for name in ("organization", "email", "name")}
     try:
-        member = all_organizations.add(actor(), given["organization"], given["email"], given["name"])
+        added = all_organizations.add(actor(), given["organization"], given["email"], given["name"])
     except Invalid as error:
         return _organization_form(given, {each.field: each.message for each in error.problems}), 422
-    if member is None:
-        flash(f"{given['organization'].strip()} was added. Its admin signs in with the password they have.")
+    if added.to_invite is None:
+        flash(f"{added.organization.name} was added. Its admin signs in with the password they have.")
         return redirect(url_for("installation.organizations"), 303)
-    once.keep(actor().public_id, member, all_organizations.invitation_of(member))
-    return redirect(url_for("installation.organizations", created=member), 303)
+    once.keep(actor().public_id, added.to_invite, all_organizations.invitation_of(actor(), added.to_invite))
+    return redirect(url_for("installation.organizations", created=added.to_invite), 303)
 
 
 @bp.get("/system/organizations/<tenant>")
 @operator
 def ask_name(tenant: str) -> str:
     """Ask for another name."""
-    found = next((each for each in all_organizations.list_all() if each.id == tenant), None)
-    if found is None:
-        raise NotFound
-    return _name_form(tenant, found.name, "")
+    return _name_form(tenant, all_organizations.find(actor(), tenant).name, "")
 
 
 @bp.post("/system/organizations/<tenant>")

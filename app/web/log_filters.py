@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
     from werkzeug.datastructures import MultiDict
 
-    from app.services.log import Menus
+    from app.services.log_menus import Menus
     from app.web.words import Voice
 
 SEVERAL = ("state", "webhook", "event_type", "kind", "unit", "response", "error")
 ONCE = ("q", "inside", "event", "replay", "from", "to", "attempts", "slow", "test", "skipped", "sort")
+MORE = ("unit", "kind", "error", "test", "sort", "attempts", "slow", "skipped", "inside")  # those of the menu More
 PERIODS = (("", "Any time"), ("1h", "Last 1 h"), ("24h", "Last 24 h"), ("7d", "Last 7 d"), ("30d", "Last 30 d"))
 STATE_CHOICES = tuple((name, label) for name, label in words.DISPLAYED.items())
 ERROR_CHOICES = tuple((name.value, trouble.short) for name, trouble in words.ERRORS.items())

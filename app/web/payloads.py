@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -262,13 +262,21 @@ class _Page:
 
 
 def show(
-    payload: bytes, content_type: str = "", limits: Limits = FULL, raw: bool = False, masked: bool = False
+    payload: bytes,
+    content_type: str = "",
+    limits: Limits = FULL,
+    raw: bool = False,
+    masked: bool = False,
+    is_cut: bool = False,
 ) -> Shown:
     """Decide how a body is shown: coloured JSON, a form's fields, text, or the first bytes in hexadecimal.
 
-    The bytes decide, not the content type, save for forms and for text that is not UTF-8.
+    The bytes decide, not the content type, save for forms and for text that is not UTF-8. `is_cut`: its end was not
+    kept, so that it isn't to be blamed for ending.
     """
     total = len(payload)
+    if is_cut:
+        payload = _without_half_a_character(payload)
     if masked:
         return _masked(payload, limits)
     if _is_binary(payload, content_type):
@@ -282,7 +290,8 @@ def show(
         return Shown(BodyKind.TEXT, text, total, notice)
     if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
         return Shown(BodyKind.FORM, raw_text(payload), total, fields=form_fields(payload))
-    return _text_or_json(payload, content_type, limits, raw=raw)
+    shown = _text_or_json(payload, content_type, limits, raw=raw)
+    return replace(shown, size=total, notice="") if is_cut else shown
 
 
 def _masked(payload: bytes, limits: Limits) -> Shown:
@@ -297,7 +306,9 @@ def _masked(payload: bytes, limits: Limits) -> Shown:
 def _text_or_json(payload: bytes, content_type: str, limits: Limits, *, raw: bool) -> Shown:
     total = len(payload)
     if total > limits.pretty:
-        return Shown(BodyKind.TEXT, raw_text(payload), total)
+        is_plain = raw or payload[:1] not in b"{["
+        notice = "" if is_plain else f"Larger than {limits.pretty // KIB} KiB, so it is shown as it was sent."
+        return Shown(BodyKind.TEXT, raw_text(payload), total, notice)
     try:
         html = indent(payload)
     except NotJsonError as error:
@@ -319,12 +330,15 @@ def _is_binary(payload: bytes, content_type: str) -> bool:
 def _at_characters(part: bytes) -> Markup:
     """Show a part cut out of a text without the halves of characters at its ends."""
     start = next((at for at, byte in enumerate(part[:4]) if byte & 0xC0 != 0x80), 0)
-    whole = part[start:]
-    for back in range(1, min(4, len(whole) + 1)):
-        if whole[-back] & 0xC0 == 0xC0:
-            needed = 2 if whole[-back] < 0xE0 else 3 if whole[-back] < 0xF0 else 4
-            return raw_text(whole[:-back] if needed > back else whole)
-    return raw_text(whole)
+    return raw_text(_without_half_a_character(part[start:]))
+
+
+def _without_half_a_character(part: bytes) -> bytes:
+    for back in range(1, min(4, len(part) + 1)):
+        if part[-back] & 0xC0 == 0xC0:
+            needed = 2 if part[-back] < 0xE0 else 3 if part[-back] < 0xF0 else 4
+            return part[:-back] if needed > back else part
+    return part
 
 
 def hex_dump(data: bytes) -> Markup:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from app import clock, ids
 from app.core.access import Permission
 from app.errors import Conflict, Invalid
-from app.services import log, replay_selection, replays
+from app.services import log_menus, replay_selection, replays
 from app.services.log import LogQuery
 from app.services.replay_selection import MOST_CHOSEN, Wanted
 from app.services.replays import Order, Progress, ReplayView
@@ -163,7 +163,7 @@ def _question(asked: Asked, errors: dict[str, str]) -> str:
 def _sentence(filters: Filters, chosen: int) -> str:
     if chosen:
         return "The selected delivery" if chosen == 1 else f"{chosen} selected deliveries"
-    said = log_filters.sentence(filters, log.menus(actor()), voice())
+    said = log_filters.sentence(filters, log_menus.menus(actor()), voice())
     return said.rpartition(", newest first")[0] or said
 
 
@@ -198,7 +198,7 @@ def running(public_id: str) -> BaseResponse:
     if not is_fragment():
         return redirect(url_for(".show", public_id=public_id))
     found = replays.progress(actor(), public_id)
-    return live.region("replays/_progress.html", found, lambda: _told(found), seconds=1)
+    return live.region("replays/_running.html", found, lambda: _told(found), seconds=1)
 
 
 def _told(found: Progress) -> dict[str, Any]:
@@ -212,9 +212,16 @@ def _told(found: Progress) -> dict[str, Any]:
     }
 
 
+@bp.get("/replays/<public_id>/stop")
+@needs(Permission.REPLAY)
+def ask_stop(public_id: str) -> str:
+    """Ask what becomes of what was made and not sent."""
+    return render_template("replays/stop.html", found=replays.progress(actor(), public_id))
+
+
 @bp.post("/replays/<public_id>/stop")
 @needs(Permission.REPLAY)
 def stop(public_id: str) -> BaseResponse:
     """Make no more deliveries."""
-    replays.stop(actor(), public_id)
+    replays.stop(actor(), public_id, cancel_waiting=request.form.get("waiting") == "cancel")
     return redirect(url_for(".show", public_id=public_id), 303)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from app.errors import Invalid
-from app.services import log, saved_views
+from app.services import log_menus, saved_views
 from app.web import log_filters, needs
 from app.web.deliveries import LOG, voice
 from app.web.viewer import actor
@@ -48,7 +48,7 @@ def _new(filters: Filters, name: str, error: str) -> str:
         action=url_for("saved_views.create"),
         back=filters.url(),
         filters=filters,
-        sentence=log_filters.sentence(filters, log.menus(actor()), voice()),
+        sentence=log_filters.sentence(filters, log_menus.menus(actor()), voice()),
         name=name,
         error=error,
     )

@@ -46,9 +46,10 @@ def save() -> Response | tuple[str, int]:
 @bp.get("/settings/webhooks")
 @needs(Permission.SETTINGS)
 def webhooks() -> str:
-    """The preset of new webhooks, and how long the log is kept."""
+    """The preset and the owner of new webhooks, and how long the log is kept."""
     found = organization_settings.find(actor())
-    given = {"preset": found.default_preset or DEFAULT_PRESET} | {name: getattr(found, name) for name in DAYS}
+    given = {"preset": found.default_preset or DEFAULT_PRESET, "owner": found.default_owner}
+    given |= {name: getattr(found, name) for name in DAYS}
     return _webhooks({name: "" if value is None else str(value) for name, value in given.items()}, {})
 
 
@@ -56,17 +57,18 @@ def webhooks() -> str:
 @needs(Permission.SETTINGS)
 def save_webhooks() -> Response | tuple[str, int]:
     """Change them."""
-    given = {name: request.form.get(name, "").strip() for name in ("preset", *DAYS)}
+    given = {name: request.form.get(name, "").strip() for name in ("preset", "owner", *DAYS)}
     try:
         wanted = replace(
             organization_settings.find(actor()),
             default_preset=given["preset"] or None,
+            default_owner=given["owner"] or None,
             retention_days=_days("retention_days", given["retention_days"]),
             retention_failed_days=_days("retention_failed_days", given["retention_failed_days"]),
         )
         organization_settings.change(actor(), wanted)
     except Invalid as error:
-        names = {"default_preset": "preset"}
+        names = {"default_preset": "preset", "default_owner": "owner"}
         return _webhooks(given, {names.get(each.field, each.field): each.message for each in error.problems}), 422
     flash("Settings saved.")
     return redirect(url_for("settings.webhooks"), 303)
@@ -91,5 +93,6 @@ def _webhooks(given: dict[str, str], errors: dict[str, Any]) -> str:
         given=given,
         errors=errors,
         presets=[(name, preset.title) for name, preset in installed().presets.items()],
+        owners=[("", "Whoever makes it"), *organization_settings.owners(actor())],
         operators=installed().settings,
     )

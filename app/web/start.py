@@ -73,7 +73,7 @@ def begin() -> Response:
 @bp.post("/start/again")
 @needs(Permission.WEBHOOKS)
 def send_again() -> Response:
-    """Send another event; `fail` makes the inbox refuse it once."""
+    """Send another event; `fail` makes the inbox refuse it twice."""
     return _to(first_run.send_again(actor(), fails_first="fail" in request.form))
 
 

@@ -8,7 +8,7 @@ import resource
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, redirect, render_template, url_for
 
 from app import clock
 from app.core.redaction import MASK, redacted
@@ -18,7 +18,7 @@ from app.delivery.transfer import CURL_VERSION
 from app.services import backup, doctor, growth, stats, system
 from app.services.doctor import Verdict
 from app.version import __version__
-from app.web import live, operator
+from app.web import is_fragment, live, operator
 from app.web.filters import number
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def index() -> str:
 @operator
 def now() -> Response:
     """What changes by itself, for the poll."""
+    if not is_fragment():
+        return redirect(url_for("system.index"))
     facts = _facts()
     stamp = {name: value for name, value in facts.items() if name != "sizes"}  # other programs move the free space
     return live.region("system/_now.html", stamp, lambda: facts, seconds=2)
@@ -54,6 +56,8 @@ def _facts() -> dict[str, Any]:
         "workers": system.list_workers(),
         "sizes": system.sizes(),
         "counted_up_to": system.COUNTED_UP_TO,
+        "pace": stats.pace(clock.now()),
+        "growth": growth.rate(),
     }
 
 
@@ -69,11 +73,10 @@ def _fixed() -> dict[str, Any]:
         "files": files,
         "options": list(_options(installed().settings)),
         "settings": installed().settings,
-        "pace": stats.pace(clock.now()),
-        "growth": growth.rate(),
         "backup": backup.last(installed().settings),
         "is_sqlite": is_sqlite(),
         "skew": system.clock_skew_ms(),
+        "clock_off": system.clock_off_ms(),
         "findings": [one for one in doctor.examine(installed().settings) if one.verdict is not Verdict.OK],
     }
 

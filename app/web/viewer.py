@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flask import g, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
-from sqlalchemy import select
-from sqlalchemy.orm import joinedload, selectinload
 
-from app.database import read
-from app.models import Membership, Organization, User
-from app.services import browser_sessions
+from app.services import browser_sessions, signed_in
 from app.services.scope import Actor
 from app.web.filters import zone_named
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An organization the viewer belongs to."""
-
-    public_id: str
-    name: str
+if TYPE_CHECKING:
+    from app.models import User
+    from app.services.signed_in import Person, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +36,13 @@ class Viewer:
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
-    """A user as the session knows them: id and session version, so that one update ends every session."""
+    """A person as the session knows them: id and session version, so that one update ends every session."""
 
-    def __init__(self, user: User) -> None:
-        self.row_id = user.id
-        self.public_id = user.public_id
-        self.name = user.name
-        self.email = user.email
-        self.initials = user.initials
-        self.is_operator = user.is_operator
-        self.session_version = user.session_version
-        self.zone = user.zone
-        self.theme = user.theme
-        self.is_compact = user.is_compact
-        self.has_shortcuts = user.has_shortcuts
+    def __init__(self, person: Person) -> None:
+        self.person = person
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.person, name)
 
     def get_id(self) -> str:
         """What the session cookie holds."""
@@ -70,15 +56,18 @@ def load_user(session_id: str) -> SignedIn | None:
     if not isinstance(place, str) or not version.isdigit():
         return None
     is_poll = request.method == "GET" and request.headers.get("HX-Request") == "true"  # it never prolongs a session
-    user = browser_sessions.find(place, public_id, int(version), is_use=not is_poll)
-    return None if user is None else SignedIn(user)
+    person = signed_in.find(place, public_id, int(version), is_use=not is_poll)
+    return None if person is None else SignedIn(person)
 
 
 def begin_session(user: User) -> None:
     """Sign a user in, in a new session; the one that was there ends."""
     end_session()
-    session["browser"] = browser_sessions.begin(user.id, request.headers.get("User-Agent", ""), request.remote_addr)
-    login_user(SignedIn(user))
+    browser = browser_sessions.begin(user.id, request.headers.get("User-Agent", ""), request.remote_addr)
+    session["browser"] = browser
+    person = signed_in.find(browser, user.public_id, user.session_version, is_use=False)
+    if person is not None:  # or all their sessions were ended in this very moment
+        login_user(SignedIn(person))
 
 
 def end_session() -> None:
@@ -88,6 +77,7 @@ def end_session() -> None:
     logout_user()
     session.clear()
     g.pop("actor", None)
+    g.pop("viewer", None)
 
 
 def this_browser() -> str:
@@ -114,40 +104,25 @@ def actor() -> Actor:
 def _find_actor() -> Actor | None:
     named = request.args.get("org")
     asked = named or session.get("organization")
-    with read() as db_session:
-        query = (
-            select(Membership)
-            .join(Organization, Organization.id == Membership.organization_id)
-            .where(Membership.user_id == current_user.row_id)
-            .options(
-                joinedload(Membership.role),
-                joinedload(Membership.user),
-                joinedload(Membership.organization),
-                selectinload(Membership.units),
-            )
-            .order_by(Organization.name)
-        )
-        memberships = db_session.scalars(query).unique().all()
-        if not memberships:
-            return None
-        chosen = next((m for m in memberships if m.organization.public_id == asked), memberships[0])
-        g.is_foreign = named is not None and chosen.organization.public_id != named
-        g.org = chosen.organization.public_id if len(memberships) > 1 else None
-        g.places = tuple(Place(m.organization.public_id, m.organization.name) for m in memberships)
-        g.organization_name = chosen.organization.name
-        found = Actor(
-            organization_id=chosen.organization_id,
-            name=chosen.user.name,
-            permissions=chosen.permissions,
-            view=chosen.view,
-            public_id=chosen.user.public_id,
-            membership_id=chosen.id,
-            address=request.remote_addr,
-        )
-        public_id = chosen.organization.public_id
-    if session.get("organization") != public_id:
-        session["organization"] = public_id
-    return found
+    person: Person = current_user.person
+    if not person.places:
+        return None
+    chosen = next((place for place in person.places if place.public_id == asked), person.places[0])
+    g.is_foreign = named is not None and chosen.public_id != named
+    g.org = chosen.public_id if len(person.places) > 1 else None
+    g.organization_name = chosen.name
+    if session.get("organization") != chosen.public_id:
+        session["organization"] = chosen.public_id
+    return Actor(
+        organization_id=chosen.organization_id,
+        name=person.name,
+        permissions=chosen.permissions,
+        view=chosen.view,
+        public_id=person.public_id,
+        membership_id=chosen.membership_id,
+        address=request.remote_addr,
+        is_operator=person.is_operator,
+    )
 
 
 def named_organization() -> str | None:
@@ -164,22 +139,29 @@ def names_a_foreign_organization() -> bool:
 
 def viewer() -> Viewer:
     """Return what templates may know of whoever is looking; of nobody, their cookies alone."""
-    is_somebody = load_actor() is not None
-    theme = request.cookies.get("theme") or (current_user.theme if is_somebody else "system")
-    asked = request.cookies.get("zone") or (current_user.zone if is_somebody else None) or "UTC"
+    if "viewer" not in g:  # every time on a page asks for the zone
+        g.viewer = _viewer()
+    found: Viewer = g.viewer
+    return found
+
+
+def _viewer() -> Viewer:
+    person: Person | None = current_user.person if load_actor() is not None else None
+    theme = request.cookies.get("theme") or (person.theme if person else "system")
+    asked = request.cookies.get("zone") or (person.zone if person else None) or "UTC"
     zone = asked if zone_named(asked) is not None else "UTC"
-    if not is_somebody:
+    if person is None:
         return Viewer("", "", "", zone, theme, None, "", (), is_operator=False)
     return Viewer(
-        name=current_user.name,
-        email=current_user.email,
-        initials=current_user.initials,
+        name=person.name,
+        email=person.email,
+        initials=person.initials,
         zone=zone,
         theme=theme if theme in ("light", "dark") else "system",
         organization=g.org,
         organization_name=g.organization_name,
-        organizations=g.places,
-        is_operator=current_user.is_operator,
-        shortcuts=current_user.has_shortcuts,
-        density="compact" if current_user.is_compact else "comfortable",
+        organizations=person.places,
+        is_operator=person.is_operator,
+        shortcuts=person.has_shortcuts,
+        density="compact" if person.is_compact else "comfortable",
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 
 from app.core.access import Permission
 from app.core.envelope import EventFacts
@@ -14,8 +15,9 @@ from app.core.redaction import MASK
 from app.core.routing import patterns_for
 from app.core.shaping import COMPANIES
 from app.delivery.installed import installed
-from app.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from app.errors import Changed, Invalid, NotFound, Problem, Unavailable
 from app.services import (
+    changes,
     choices,
     drafts,
     filter_test,
@@ -29,9 +31,9 @@ from app.services.log import LogQuery
 from app.services.log import page as log_page
 from app.services.organization_settings import DEFAULT_PRESET
 from app.services.url_check import Checked, Level
-from app.web import form_changes, form_summaries, forms, is_fragment, needs, once, words
+from app.web import form_changes, form_clash, form_problems, form_summaries, forms, is_fragment, needs, once, words
 from app.web.viewer import actor
-from app.web.webhook_list import line_of
+from app.web.webhook_list import line_of, voice
 from app.web.webhooks import bp as bp
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from app.services.choices import Choices
     from app.services.filter_test import Matched
     from app.services.webhooks import WebhookView
+    from app.web.form_clash import Difference
     from app.web.forms import WebhookForm
 
 PLACEHOLDER_URL = "https://example.com/webhook"
@@ -62,7 +65,7 @@ FILLED_IN: dict[str, Any] = {
     "headers": {},
 }
 ALWAYS = ["*"]
-OTHER_SAMPLES = [("", "the preset's test event"), ("event", "an event's id …")]
+OTHER_SAMPLES = [("", "the preset's test event"), ("last", "the last real event"), ("event", "an event's id …")]
 PATHS_SHOWN = 200
 
 
@@ -78,7 +81,8 @@ def new() -> str:
         form = forms.shown({**settings, **copy})
         form = replace(form, stored=frozenset(), version="")
     else:
-        form = _fresh(request.args.get("preset") or organization_settings.new_webhooks_preset(actor()))
+        begins = organization_settings.new_webhooks(actor())
+        form = replace(_fresh(request.args.get("preset") or begins.preset), owner=begins.owner)
     return _page(replace(form, url=request.args.get("url", form.url)), None)
 
 
@@ -122,21 +126,36 @@ def save(public_id: str) -> Response | tuple[str, int]:
         edited = webhooks.edit(actor(), public_id, wire, version=version)
     except Invalid as error:
         return _page(form, view, error.problems), 422
-    except Conflict as error:
+    except Changed as error:
+        view = webhooks.find(actor(), public_id)
         latest = replace(form, version=str(view.version))
-        return _page(latest, view, [], conflict=error.message), 409
+        return _page(latest, view, [], conflict=_who_else(public_id) or error.message), 409
     if edited.secret and not form.secret:
         once.keep(actor().public_id, public_id, edited.secret)
         return redirect(url_for(".signature", public_id=public_id), 303)
-    flash(_applies(view.waiting))
+    flash(_applies(edited.changed, view.waiting))
     return redirect(url_for(".show", public_id=public_id), 303)
 
 
-def _applies(waiting: int) -> str:
+def _applies(changed: Sequence[str], waiting: int) -> str:
+    """Say what an edit changed, and what that means for what waits."""
+    if not changed:
+        return "Nothing was changed."
+    names = ", ".join(name.replace("_", " ") for name in changed)
+    said = f"Changed: {names}. Applies from the next attempt"
     if not waiting:
-        return "Saved. Applies from the next attempt."
+        return f"{said}."
     count = "1 delivery is" if waiting == 1 else f"{waiting:,} deliveries are"
-    return f"Saved. Applies from the next attempt; {count} waiting."
+    return f"{said}; {count} waiting."
+
+
+def _who_else(public_id: str) -> str:
+    """Who saved last, and when; empty where the audit log no longer knows."""
+    last = next(iter(changes.of(actor(), public_id, limit=1)), None)
+    if last is None:
+        return ""
+    who, where = ("You", " in another window") if last.actor == actor().name else (last.actor, "")
+    return Markup("{} changed this webhook{} {}.").format(who, where, voice().at(last.at))
 
 
 def _unaccepted(form: WebhookForm, view: WebhookView | None) -> list[Problem]:
@@ -179,6 +198,8 @@ def reshape() -> str:
         form, said = _refilled(form, request.form.get("was", DEFAULT_PRESET))
     elif asked.startswith("undo."):
         form, _ = _refilled(replace(form, preset=asked.removeprefix("undo.")), form.preset)
+    elif asked.startswith("theirs.") and view is not None:
+        form = form_clash.taken(form, forms.shown(view.settings), asked.removeprefix("theirs."))
     else:
         form = form_changes.changed(form, asked)
     return _page(form, view, said=said, was=request.form.get("was", ""))
@@ -230,25 +251,33 @@ def _preview(form: WebhookForm, view: WebhookView | None, offered: Choices | Non
     sample, event = request.values.get("sample", first), request.values.get("sample_event", "").strip()
     facts: dict[str, Any] = {
         "built": None,
-        "troubles": [],
+        "obstacles": [],
         "sample": sample,
         "samples": [(name, f"sample {name}") for name in types] + OTHER_SAMPLES,
         "sample_event": event,
         "aspect": request.values.get("show") or request.values.get("aspect", "body"),
         "aspects": VIEWS,
+        "not_sent": None,
+        "marks": _marks(form),
     }
     chosen: dict[str, str] = {"event_type": sample} if sample in types else {}
     if sample == "event" and event:
         chosen = {"event": event}
+    if sample == "last" and not chosen:
+        newest = preview.newest_event(actor(), wire["events"])
+        if newest is None:
+            facts["obstacles"] = ["No event of the selected types has come yet. Choose another sample."]
+            return facts
+        chosen = {"event": newest}
     try:
         facts["built"] = _built(wire, view, chosen)
     except Invalid as error:
-        facts["troubles"] = list(dict.fromkeys(problem.message for problem in error.problems))
+        in_the_way = [each for each in error.problems if form_problems.top_of(each) not in FILLED_IN]
+        facts["obstacles"] = list(dict.fromkeys(problem.message for problem in form_problems.in_order(in_the_way)))
     except NotFound:
-        facts["troubles"] = ["There is no event with this id, or you may not see it."]
+        facts["obstacles"] = ["There is no event with this id, or you may not see it."]
     built = facts["built"]
     facts["not_sent"] = words.lowered(words.reason(built.not_sent)) if built and built.not_sent else None
-    facts["marks"] = _marks(form)
     return facts
 
 
@@ -258,7 +287,7 @@ def _built(wire: forms.Given, view: WebhookView | None, chosen: dict[str, str]) 
     try:
         return preview.preview(actor(), wire, webhook=webhook, **chosen)
     except Invalid as error:
-        top = {problem.field.partition(".")[0].partition("[")[0] for problem in error.problems}
+        top = {form_problems.top_of(problem) for problem in error.problems}
         if not top <= FILLED_IN.keys() | {"business_units", "content_type"}:
             raise
         patched = {**wire, **{name: FILLED_IN[name] for name in top if name in FILLED_IN}}
@@ -352,7 +381,23 @@ def _matched(form: WebhookForm) -> Matched | str | None:
         return error.message
 
 
+@bp.post("/webhooks/check-delivery")
+@needs(Permission.WEBHOOKS)
+def check_delivery() -> str:
+    """What the delivery settings come to, in words."""
+    return render_template(
+        "webhooks/_delivery.html", delivery_summary=form_summaries.delivery_summary(forms.read(request.form))
+    )
+
+
 # --- the page
+
+
+def _clash(form: WebhookForm, view: WebhookView | None, *, is_new: bool) -> list[Difference] | None:
+    """What differs from what is saved, once somebody else had saved; None: nobody had."""
+    if view is None or not (is_new or "clash" in request.form):
+        return None
+    return form_clash.differences(form, forms.shown(view.settings))
 
 
 def _page(
@@ -364,21 +409,23 @@ def _page(
     said: str = "",
     was: str = "",
 ) -> str:
+    problems = form_problems.in_order(problems)
     preset = installed().presets.get(form.preset) or installed().presets[DEFAULT_PRESET]
     offered = choices.choices(actor())
     facts: dict[str, Any] = {
         "form": form,
         "view": view,
         "problems": problems,
-        "errors": {problem.field: problem.message for problem in reversed(problems)},
+        "errors": form_problems.by_field(problems),
         "summary": [(problem.field, problem.message) for problem in problems],
         "accepted": "accept_ssl" in request.form,
         "conflict": conflict,
+        "clash": _clash(form, view, is_new=bool(conflict)),
         "said": said,
         "was": was,
         "preset": preset,
         "presets": list(installed().presets.values()),
-        "schemes": [("none", "None"), *((name, name) for name in installed().schemes)],
+        "schemes": [("none", "None"), *((scheme.name, scheme.title) for scheme in installed().schemes.values())],
         "choices": offered,
         "paths": _paths(form, offered),
         "delivery_summary": form_summaries.delivery_summary(form),

@@ -12,7 +12,7 @@ from app.core.outcome import is_among
 from app.core.periods import Period
 from app.core.states import ErrorClass
 from app.web import words
-from app.web.filters import duration, number
+from app.web.filters import duration, iso, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ class Charts:
 
     part: str
     bars: tuple[tuple[str, int, int], ...]
+    slots: tuple[str, ...]  # where each bar leads: the log of its hour or day
     most: int
     scale: tuple[str, ...]
     axis: tuple[str, str, str]
@@ -59,6 +60,26 @@ def links(public_id: str, chosen: Period) -> list[tuple[str, str, bool]]:
     ]
 
 
+def spark(bars: Sequence[tuple[int, int]]) -> tuple[str, str]:
+    """Return the last day as two paths, 48 wide and 9 high: an outline of what was delivered, strokes of what was not.
+
+    `bars` are hours, delivered and not; two make a step. The gaps between the steps are the stylesheet's.
+    """
+    steps = [(bars[n][0] + bars[n + 1][0], bars[n][1] + bars[n + 1][1]) for n in range(0, len(bars), 2)]
+    most = max(1, *(delivered + failed for delivered, failed in steps))
+    outline, strokes, level, width = "", "", 0, 0
+    for at, (delivered, failed) in enumerate(steps):
+        lower = max(1, round(failed * 9 / most)) if failed else 0
+        upper = min(max(1, round(delivered * 9 / most)), 9 - lower) if delivered else 0
+        if upper != level:
+            outline += (f"h{4 * width}" if width else "") + f"V{9 - upper}"
+            level, width = upper, 0
+        width += 1
+        if failed:
+            strokes += f"M{4 * at + 2} {9 - upper}v-{lower}"
+    return f"M0 9{outline}h{4 * width}V9" if outline else "", strokes
+
+
 def charts(found: Statistics, view: WebhookView, voice: Voice) -> Charts:
     """Return what is drawn of the figures of one webhook."""
     part = PARTS[found.period]
@@ -69,6 +90,10 @@ def charts(found: Statistics, view: WebhookView, voice: Voice) -> Charts:
     return Charts(
         part=part,
         bars=tuple((label, volume.delivered, volume.failed) for label, volume in zip(labels, found.slots, strict=True)),
+        slots=tuple(
+            _log(view, found.period, {"from": iso(volume.slot.from_at), "to": iso(volume.slot.to_at)})
+            for volume in found.slots
+        ),
         most=most,
         scale=(number(most), number(most // 2), "0"),
         axis=(labels[0], labels[len(labels) // 2], "now"),
@@ -166,4 +191,5 @@ def _event(text: str, href: str, attempted: int, delivered: int) -> Bar:
 
 
 def _log(view: WebhookView, period: Period, asked: dict[str, str]) -> str:
-    return url_for("deliveries.index", webhook=view.id, test="exclude", **asked, **{"from": period.value})  # type: ignore[arg-type]
+    given = {"from": period.value, **asked}
+    return url_for("deliveries.index", webhook=view.id, test="exclude", **given)  # type: ignore[arg-type]

@@ -17,13 +17,13 @@ from app.delivery.installed import installed
 from app.services import log, standing, stats, webhook_list
 from app.services.log import LogQuery
 from app.services.webhook_list import ListQuery
-from app.web import words
+from app.web import webhook_figures, words
 from app.web.filters import zone_named
 from app.web.viewer import actor, viewer
 from app.web.words import Voice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from app.services.log import DeliveryRow
     from app.services.stats import LastDay
@@ -49,6 +49,11 @@ class Line:
     offered: int = 0  # events it missed while it was off, to be sent if one likes
 
     @property
+    def drawn(self) -> tuple[str, str]:
+        """The last day as the paths of a sparkline."""
+        return webhook_figures.spark(self.day.bars) if self.day else ("", "")
+
+    @property
     def answer(self) -> str:
         """What the test came back with, in a few words."""
         if self.test is None:
@@ -60,8 +65,8 @@ class Line:
 def asked() -> ListQuery:
     """Read the filters of a request, in its address or in the form that was sent with a deed."""
     given = {name: request.values.get(name, "").strip()[:LONGEST] for name in ("q", "state", "unit", "event", "page")}
-    number = int(given["page"]) if given["page"].isascii() and given["page"].isdigit() else 1
-    page = min(max(number, 1), MOST_PAGES)
+    wanted = int(given["page"]) if given["page"].isascii() and given["page"].isdigit() else 1
+    page = min(max(wanted, 1), MOST_PAGES)
     return ListQuery(given["q"], given["state"], given["unit"], given["event"], page)
 
 
@@ -73,7 +78,14 @@ def facts(query: ListQuery) -> dict[str, Any]:
     tests = _tests()
     lines = [
         replace(
-            line_of(view, stands[view.id].waiting, stands[view.id].missed, tests.get(view.id), days[view.id]),
+            line_of(
+                view,
+                stands[view.id].waiting,
+                stands[view.id].missed,
+                tests.get(view.id),
+                days[view.id],
+                is_listed=True,
+            ),
             offered=stands[view.id].offered,
         )
         for view in page.views
@@ -83,20 +95,31 @@ def facts(query: ListQuery) -> dict[str, Any]:
         "lines": lines,
         "page": page,
         "asked": query,
+        "address": _addresses(),
         "shown": f"{first + 1}–{first + len(lines)}" if lines else "",
         "back": _page_url(query, query.page - 1) if query.page > 1 else "",
         "on": _page_url(query, query.page + 1) if query.page < page.pages else "",
     }
 
 
+def _addresses() -> Callable[..., str]:
+    """Addresses of webhooks' pages and deeds, made by joining texts: a list has hundreds of them."""
+    before, _, after = url_for("webhooks.show", public_id="*").partition("*")
+
+    def address(public_id: str, place: str = "") -> str:
+        return f"{before}{public_id}/{place}{after}" if place else f"{before}{public_id}{after}"
+
+    return address
+
+
 def menus() -> dict[str, Any]:
-    """What the list can be filtered by, as the options of selects."""
-    found = webhook_list.menus(actor())
-    return {
-        "states": STATES,
-        "units": (("", "Any business unit"), *found.units),
-        "events": (("", "Any event"), *[(name, name) for name in found.types]),
-    }
+    """What the list can be filtered by, as the options of selects; event types are offered when asked for."""
+    return {"states": STATES, "units": (("", "Any business unit"), *webhook_list.units(actor()))}
+
+
+def types() -> list[str]:
+    """The event types it can be filtered by."""
+    return webhook_list.types(actor())
 
 
 def stamp(query: ListQuery) -> tuple[object, ...]:
@@ -121,11 +144,18 @@ def is_testing() -> bool:
 
 
 def line_of(
-    view: WebhookView, waiting: int, missed: int, test: DeliveryRow | None = None, day: LastDay | None = None
+    view: WebhookView,
+    waiting: int,
+    missed: int,
+    test: DeliveryRow | None = None,
+    day: LastDay | None = None,
+    *,
+    is_listed: bool = False,
 ) -> Line:
     """Return a webhook with its sentence, and how its test fared when one was sent."""
     view = replace(view, waiting=waiting)
-    sentence = words.webhook(view, voice(), missed=missed or None, days=day.days if day else 0)
+    spoken = replace(voice(), is_brief=is_listed)
+    sentence = words.webhook(view, spoken, missed=missed or None, days=day.days if day else 0)
     return Line(view, sentence, missed, is_own_inbox(view), day, test)
 
 
@@ -156,7 +186,7 @@ def _tests() -> Mapping[str, DeliveryRow]:
     return {webhook: test for webhook, test in found.items() if test is not None}
 
 
-def _page_url(query: ListQuery, number: int) -> str:
+def _page_url(query: ListQuery, page: int) -> str:
     given = {"q": query.q, "state": query.state, "unit": query.unit, "event": query.event}
     kept = {name: value for name, value in given.items() if value}
-    return url_for("webhooks.index", **kept, page=number if number > 1 else None)  # type: ignore[arg-type]
+    return url_for("webhooks.index", **kept, page=page if page > 1 else None)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 
 from app.core.access import Permission
 from app.core.states import FINISHED
@@ -16,6 +17,8 @@ from app.services import (
     deliveries,
     event_types,
     log,
+    retention,
+    samples,
     signatures,
     signing_secrets,
     standing,
@@ -24,7 +27,8 @@ from app.services import (
     webhooks,
 )
 from app.services.log import LogQuery
-from app.web import is_fragment, live, needs, once, samples, webhook_figures, webhook_list, words
+from app.web import is_fragment, live, needs, once, webhook_figures, webhook_list, words
+from app.web.audit import telling
 from app.web.mail import is_missed
 from app.web.viewer import actor
 from app.web.webhook_list import line_of
@@ -63,6 +67,15 @@ def rows() -> Response:
     return live.region("webhooks/_list.html", stamp, lambda: webhook_list.facts(query), seconds=seconds)
 
 
+@bp.get("/webhooks/types")
+@needs(Permission.WEBHOOKS)
+def types() -> BaseResponse:
+    """The event types that the list can be filtered by, offered when that field is entered."""
+    if not is_fragment():
+        return redirect(url_for(".index"))
+    return Response(Markup("").join(Markup("<option>{}").format(name) for name in webhook_list.types()))
+
+
 @bp.get("/webhooks/attention")
 @needs(Permission.WEBHOOKS)
 def attention() -> Response:
@@ -81,6 +94,15 @@ def show(public_id: str) -> str:
     return render_template("webhooks/show.html", **_overview(public_id))
 
 
+@bp.get("/webhooks/<public_id>/menu")
+@needs(Permission.WEBHOOKS)
+def menu(public_id: str) -> BaseResponse | str:
+    """What the list's menu of a webhook holds; as a page, the webhook's own, where all of that can be done too."""
+    if not is_fragment():
+        return redirect(url_for(".show", public_id=public_id))
+    return render_template("webhooks/_menu.html", view=webhooks.find(actor(), public_id))
+
+
 @bp.get("/webhooks/<public_id>/overview")
 @needs(Permission.WEBHOOKS)
 def overview(public_id: str) -> Response:
@@ -97,7 +119,7 @@ def _overview(public_id: str) -> dict[str, Any]:
     test = line.test
     sent = deliveries.find(actor(), test.id) if test is not None and test.webhook == public_id else None
     period = webhook_figures.period_of(request.args.get("period"))
-    found = stats.of_webhook(actor(), public_id, period, voice.zone)
+    found = stats.of_view(actor(), line.view, period, voice.zone)
     return {
         "line": line,
         "rows": log.page(actor(), LogQuery(webhook=(public_id,), limit=NEWEST)).rows,
@@ -133,7 +155,7 @@ def show_log(public_id: str) -> BaseResponse:
 def show_changes(public_id: str) -> str:
     """Who changed what."""
     line = _line(public_id)
-    return render_template("webhooks/changes.html", line=line, changes=changes.of(actor(), public_id))
+    return render_template("webhooks/changes.html", line=line, changes=changes.of(actor(), public_id), **telling())
 
 
 # --- the signature
@@ -164,8 +186,10 @@ def _header(line: str) -> tuple[str, str]:
 def _signature_page(public_id: str, **facts: Any) -> str:
     sheet = signatures.sheet(actor(), public_id)
     if sheet is not None:
-        language, code = samples.sample(sheet, request.args.get("language", ""))
-        facts |= {"languages": samples.languages(sheet), "language": language, "code": code}
+        sample = samples.sample(sheet, request.args.get("language", ""))
+        code = render_template(sample.template, **sample.facts)
+        facts |= {"languages": samples.languages(sheet), "language": sample.language, "code": code}
+        facts |= _latest(public_id, {sheet.header.lower(), *(name.lower() for name in sheet.sent_beside)})
     return render_template("webhooks/signature.html", line=_line(public_id), sheet=sheet, **facts)
 
 
@@ -183,6 +207,19 @@ def rotate(public_id: str) -> BaseResponse:
     overlap_ms = request.form.get("overlap", DAY_MS, type=int)
     once.keep(actor().public_id, public_id, signing_secrets.rotate(actor(), public_id, overlap_ms=overlap_ms).secret)
     return redirect(url_for(".signature", public_id=public_id), 303)
+
+
+def _latest(public_id: str, named: set[str]) -> dict[str, Any]:
+    """The newest request and what of its headers belongs to the signature; `latest` fills the checker with them."""
+    sent = signatures.latest(actor(), public_id)
+    if sent is None:
+        return {"sent": None}
+    signed = [(name, value) for name, value in sent.headers if name.lower() in named]
+    facts: dict[str, Any] = {"sent": sent, "signed": signed}
+    if request.method == "GET" and "latest" in request.args:
+        facts["headers"] = "\n".join(f"{name}: {value}" for name, value in signed)
+        facts["body"] = sent.body.decode("utf-8", "replace")
+    return facts
 
 
 # --- switches and other deeds
@@ -204,7 +241,8 @@ def turn_on(public_id: str) -> BaseResponse | str:
 @needs(Permission.WEBHOOKS)
 def ask_off(public_id: str) -> str:
     """Ask what becomes of the deliveries that wait."""
-    return render_template("webhooks/off.html", line=_line(public_id), back=_place(public_id))
+    days = retention.kept(actor()).delivered
+    return render_template("webhooks/off.html", line=_line(public_id), back=_place(public_id), kept_days=days)
 
 
 @bp.post("/webhooks/<public_id>/off")

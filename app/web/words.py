@@ -16,7 +16,7 @@ from app.core.health import AUTO_OFF_AFTER_MS
 from app.core.states import PROBE, DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.models import ReplayState
 from app.services.replay_selection import LeftOut
-from app.web.filters import DAY_MS, ago_element, duration, iso, moment, number, time_element
+from app.web.filters import DAY_MS, ago_element, duration, emphasized, iso, moment, number, time_element
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,9 +104,9 @@ REASONS: Mapping[Reason, Why] = {
     R.OWNER_CANNOT_SEE: Why(
         "Its owner may not see this event.", "Its owner, {owner}, may not see this event.", "Change owner", "owner"
     ),
-    R.FILTERED_OUT: Why("The filter didn't match.", "The filter {filter} didn't match.", "Filter", "filter"),
+    R.FILTERED_OUT: Why("The filter didn't match.", "The filter {filter} didn't match{found}.", "Filter", "filter"),
     R.CREATED_LATER: Why(
-        "The webhook was created after the event.", "The webhook was created after the event, on {made}."
+        "The webhook was created after the event.", "The webhook was created after the event, {made}."
     ),
     R.SHAPE_FAILED: Why(
         "The payload couldn't be built.", "The payload couldn't be built: {detail}.", "Field mapping", "mapping"
@@ -132,6 +132,7 @@ class Voice:
 
     zone: tzinfo
     now_at: int
+    is_brief: bool = False  # in long lists a time ago goes without the moment itself on it
 
     def when(self, at: int, form: str = "ds") -> Markup:
         """Write a moment with its date."""
@@ -142,10 +143,20 @@ class Voice:
         local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
         return self.when(at, precision if local == today else f"d{precision}")
 
+    def at(self, at: int) -> Markup:
+        """Write when something happened: `at 09:12` when it was today, else `on 20 Nov`."""
+        local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
+        return Markup("{} {}").format("at" if local == today else "on", self.since(at))
+
     def since(self, at: int) -> Markup:
         """Write a moment of today as hour and minute, an earlier one as its day."""
         local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
         return self.when(at, "m" if local == today else "d")
+
+    def on_or_at(self, at: int) -> Markup:
+        """Write `at` and the minute of a moment of today, `on` and its day of an earlier one."""
+        local, today = (datetime.fromtimestamp(t / 1000, self.zone).date() for t in (at, self.now_at))
+        return Markup("at {}" if local == today else "on {}").format(self.since(at))  # noqa: S704 - our own words
 
     def left(self, at: int) -> Markup:
         """Write how long it is until a moment; it ticks where there is script."""
@@ -154,7 +165,7 @@ class Voice:
 
     def ago(self, at: int) -> Markup:
         """Write how long ago a moment was; it ticks where there is script."""
-        return ago_element(at, self.zone, self.now_at)
+        return ago_element(at, self.zone, self.now_at, with_title=not self.is_brief)
 
     def plain(self, at: int, form: str = "ds") -> str:
         """Write a moment as text alone."""
@@ -176,17 +187,21 @@ def attempt_line(outcome: Outcome, status: int | None, message: str | None) -> s
 
 
 def reason(why: Reason, **facts: object) -> Markup:
-    """Say a reason, with the fact its sentence names if given: since, event_type, unit, owner, filter, made, detail."""
+    """Say a reason, with the facts its sentence names if given: since, event_type, unit, owner, filter, found …"""
     words = REASONS[why]
     known = {name: fact for name, fact in facts.items() if fact is not None and f"{{{name}}}" in words.full}
     if not known:
         return Markup(words.plain)  # noqa: S704 - our own words
-    plain = {name: fact.removesuffix(".") if isinstance(fact, str) else fact for name, fact in known.items()}
-    return Markup(words.full).format(**plain)  # noqa: S704 - our own words; format escapes the facts
+    plain = {
+        name: emphasized(fact.removesuffix(".")) if isinstance(fact, str) else fact for name, fact in known.items()
+    }
+    return Markup(words.full).format(**{"found": ""} | plain)  # noqa: S704 - our own words; format escapes the facts
 
 
-def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None) -> Markup:
-    """Say in a sentence where a delivery stands. `last` is the line of its latest attempt."""
+def delivery(
+    row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | None = None, begun: int | None = None
+) -> Markup:
+    """Say in a sentence where a delivery stands. `last`: the line of its latest attempt; `begun`: when one began."""
     if row.detail == PROBE:
         return Markup("A probe: is the receiver well again? ") + delivery(replace(row, detail=None), voice, last=last)
     tries = row.attempt_count - row.interruptions
@@ -197,7 +212,7 @@ def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | Non
             said = Markup("Waiting since {}.").format(voice.near(row.created_at))
             return said + _ahead(ahead)
         case "sending":
-            return Markup("Attempt {} in progress.").format(of)
+            return Markup("Attempt {} in progress{}.").format(of, _for(begun, voice))
         case "retrying":
             return Markup("Attempt {} failed: {}.").format(of, cause)
         case "paused":
@@ -214,6 +229,14 @@ def delivery(row: DeliveryRow, voice: Voice, *, last: str = "", ahead: int | Non
             return Markup("Not sent: {}").format(lowered(reason(row.reason))) if row.reason else Markup("Not sent.")
         case _:
             return _failed(row, tries, cause)
+
+
+def _for(begun: int | None, voice: Voice) -> Markup:
+    if begun is None:
+        return Markup("")
+    seconds = max(0, voice.now_at - begun) // 1000
+    passed = f"{seconds} s" if seconds < 60 else duration(seconds * 1000)
+    return Markup(', <time datetime="{}" data-tick="up">{}</time>').format(iso(begun), passed)
 
 
 def _ahead(ahead: int | None) -> Markup:
@@ -246,10 +269,8 @@ def went(told: Explanation, voice: Voice, *, event_type: str, unit: str | None) 
             return _not_sent(told, voice, event_type, unit)
         case "paused":
             return reason(R.WEBHOOK_PAUSED, since=voice.since(told.paused_since or voice.now_at))
-        case "retrying" | "queued" if told.next_attempt_at is not None and told.next_attempt_at > voice.now_at:
-            return Markup("Next at {}.").format(voice.near(told.next_attempt_at))
         case "retrying" | "queued":
-            return Markup("Next as soon as there is room.")
+            return _so_far(told) + _next(told.next_attempt_at, voice)
         case "sending":
             return Markup("Attempt {} in progress.").format(told.attempts)
         case "delivered":
@@ -261,6 +282,19 @@ def went(told: Explanation, voice: Voice, *, event_type: str, unit: str | None) 
             last = response(told.status, told.error)
             why = reason(told.reason, detail=told.detail or last) if told.reason not in (None, R.EXHAUSTED) else None
             return why or Markup("Gave up after {}: {}.").format(_times(told.attempts, "attempt"), last)
+
+
+def _so_far(told: Explanation) -> Markup:
+    if not told.attempts:
+        return Markup("")
+    answer = status_line(told.status) if told.status else response(None, told.error).capitalize()
+    return Markup("{} on attempt {}. ").format(answer, told.attempts)
+
+
+def _next(due_at: int | None, voice: Voice) -> Markup:
+    if due_at is None or due_at <= voice.now_at:
+        return Markup("Next as soon as there is room.")
+    return Markup("Next at {}.").format(voice.near(due_at))
 
 
 def _not_sent(told: Explanation, voice: Voice, event_type: str, unit: str | None) -> Markup:
@@ -276,9 +310,10 @@ def _facts(told: Explanation, voice: Voice, event_type: str, unit: str | None) -
         "event_type": event_type,
         "unit": unit,
         "owner": told.owner,
-        "filter": told.filter,
+        "filter": Markup("<code>{}</code>").format(told.filter) if told.filter else None,
+        "found": f": {told.found}" if told.found else None,
         "since": voice.since(told.off_since) if told.off_since is not None else None,
-        "made": voice.since(told.created_at),
+        "made": voice.on_or_at(told.created_at),
         "detail": told.detail,
     }
 
@@ -392,8 +427,8 @@ def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None, days:
     if not view.enabled:
         return _off(view, voice, missed)
     if view.paused:
-        by, at = view.paused_by or "a member", voice.since(view.paused_at or voice.now_at)
-        return Sentence("warning", Markup("Paused by {} at {}.").format(by, at), _waiting(view, "held"))
+        by, at = view.paused_by or "a member", voice.at(view.paused_at or voice.now_at)
+        return Sentence("paused", Markup("Paused by {} {}.").format(by, at), _waiting(view, "held"))
     if view.shut_until > voice.now_at:
         until = Markup("Backing off until {}").format(voice.near(view.shut_until, precision="m"))
         after = Markup(" after {} in a row.").format(_times(view.failures_in_row, "failure"))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import pkgutil
 import re
+from collections import defaultdict
 from importlib.resources import files
 
 import hypothesis
 import pytest
 import schemathesis
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from app.api import schemas
 from app.api.auth import documented
 from app.api.schemas.deliveries import LogQuery
 
@@ -55,6 +60,17 @@ def test_every_route_is_in_the_document_and_nothing_else(app, document):
     assert set(operations(document)) == routes
 
 
+def test_no_two_shapes_share_a_name():
+    """The document has one entry a name: of two, one would be told wrongly."""
+    found = defaultdict(set)
+    for file in pkgutil.iter_modules(schemas.__path__):
+        for model in vars(importlib.import_module(f"{schemas.__name__}.{file.name}")).values():
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                found[model.__name__].add(model.__module__)
+
+    assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
+
+
 def test_every_call_has_a_name_of_its_own_a_summary_and_the_scope_it_needs(document):
     found = operations(document).values()
 
@@ -87,6 +103,7 @@ def test_a_body_that_may_be_left_out_is_documented_as_such(document):
         "rotateSecret",
         "replayDelivery",
         "sendMissed",
+        "stopReplay",
         "deactivateMember",
     }
     assert {name for name, required in wanted.items() if not required} == left_out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.services import organization_settings
+from app.services import organization_settings, webhooks
 
 
 def test_a_member_is_added_invited_changed_and_removed(api, make_unit, owner):
@@ -68,6 +68,7 @@ def test_settings_are_read_and_changed(api, owner):
     assert api.get("/organization").json == {
         "name": "Acme",
         "default_preset": None,
+        "default_owner": None,
         "retention_days": None,
         "retention_failed_days": None,
     }
@@ -80,7 +81,24 @@ def test_settings_are_read_and_changed(api, owner):
     assert {error["field"] for error in refused.json["errors"]} >= {"name"}
     refused = api.patch("/organization", {"default_preset": "none", "retention_failed_days": 91})
     assert {error["field"] for error in refused.json["errors"]} == {"default_preset", "retention_failed_days"}
-    assert organization_settings.new_webhooks_preset(owner) == "jobs"
+    assert organization_settings.new_webhooks(owner).preset == "jobs"
+
+
+def test_new_webhooks_belong_to_whom_the_organization_chose(api, owner, member, make_member):
+    grace = make_member("grace", role="Admin")
+    draft = {"name": "A", "url": "http://127.0.0.1:4999/"}
+    assert api.patch("/organization", {"default_owner": "GRACE@acme.test"}).json["default_owner"] == "grace@acme.test"
+
+    assert api.post("/webhooks", draft).json["owner"] == "grace@acme.test"
+    assert api.post("/webhooks", {**draft, "owner": "ada@acme.test"}).json["owner"] == "ada@acme.test"
+    assert webhooks.create(member, draft).webhook.settings["owner"] == "max@acme.test", "they may choose nobody else"
+    assert organization_settings.new_webhooks(owner).owner == "grace@acme.test"
+    refused = api.patch("/organization", {"default_owner": "nobody@acme.test"})
+    assert refused.json["errors"][0]["field"] == "default_owner"
+
+    assert api.delete(f"/members/{grace.id}").status_code == 204
+    assert api.get("/organization").json["default_owner"] is None
+    assert api.post("/webhooks", draft).json["owner"] == "ada@acme.test"
 
 
 def test_the_audit_log_is_read_in_pages_and_filtered(api, clock):

@@ -8,8 +8,8 @@ from hypothesis import strategies as some
 from app.core.fairness import Line, share
 
 
-def line(webhook_id, *, room=4, organization=1, retrying=False, served=0):
-    return Line(webhook_id, organization, room, retrying, served)
+def line(webhook_id, *, room=4, organization=1, retrying=False, served=0, replaying=False):
+    return Line(webhook_id, organization, room, retrying, served, replaying)
 
 
 def test_whoever_was_served_longest_ago_comes_first():
@@ -28,6 +28,17 @@ def test_nothing_is_handed_out_when_nothing_is_free():
     assert share([line(1)], free=0) == {}
 
 
+def test_hundreds_of_lines_all_get_some_before_any_gets_all_it_has_room_for():
+    shares = share([line(number, room=64) for number in range(1, 1001)], free=756)
+
+    assert len(shares) == 95
+    assert set(shares.values()) == {8, 4}
+
+
+def test_what_even_portions_leave_goes_to_the_first():
+    assert share([line(1, room=64), line(2, room=5), line(3, room=64)], free=100) == {1: 62, 2: 5, 3: 33}
+
+
 def test_a_line_without_room_is_passed_over():
     assert share([line(1, room=0), line(2)], free=4) == {2: 4}
 
@@ -39,6 +50,15 @@ def test_retries_get_half_of_the_places_together_and_leave_the_rest_to_first_tri
 
     assert shares[1] + shares.get(2, 0) == 50
     assert shares[3] == 50
+
+
+def test_replays_get_a_quarter_of_the_places_together_while_others_wait():
+    replays = [line(1, room=60, replaying=True), line(2, room=60, replaying=True)]
+
+    shares = share([*replays, line(3, room=200, served=9)], free=100)
+
+    assert shares == {1: 25, 3: 75}
+    assert share(replays, free=100) == {1: 50, 2: 50}
 
 
 def test_one_organization_gets_half_of_the_places_while_another_waits():
@@ -67,6 +87,7 @@ lines = some.lists(
         room=some.integers(0, 64),
         retrying=some.booleans(),
         last_served=some.integers(0, 20),
+        replaying=some.booleans(),
     ),
     unique_by=lambda each: each.webhook_id,
     max_size=20,
@@ -83,6 +104,8 @@ def test_no_bound_is_ever_passed(waiting, free):
     assert sum(shares.values()) <= free
     assert all(0 < places <= by_id[webhook].room for webhook, places in shares.items())
     assert sum(places for webhook, places in shares.items() if by_id[webhook].retrying) <= half
+    if any(each.room and not each.replaying for each in waiting):
+        assert sum(n for webhook, n in shares.items() if by_id[webhook].replaying) <= max(1, free // 4)
     for organization in wanting if len(wanting) > 1 else ():
         assert sum(n for webhook, n in shares.items() if by_id[webhook].organization_id == organization) <= half
 

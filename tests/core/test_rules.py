@@ -110,6 +110,7 @@ def test_every_preset_can_be_used_as_it_is(preset: str) -> None:
     [
         ({"name": " "}, "name", "Give the webhook a name."),
         ({"name": "x" * 101}, "name", "A name can have 100 characters."),
+        ({"name": "a\u200bb"}, "name", "The name contains a character that can't be seen. Type it anew."),
         ({"name": "a\x1b[31m"}, "name", "The name contains a character that can't be seen. Type it anew."),
         ({"url": ""}, "url", "Enter a URL, for example https://example.com/webhook."),
         (
@@ -117,13 +118,16 @@ def test_every_preset_can_be_used_as_it_is(preset: str) -> None:
             "url",
             (
                 "Use https://: what is sent to http:// addresses can be read on the way, so this server doesn't send "
-                "to them. The operator can allow it with POSTROOM_HTTPS_ONLY=false."
+                "to them. The operator can allow it: start the server with POSTROOM_HTTPS_ONLY=false."
             ),
         ),
         (
             {"url": "https://10.0.0.5/"},
             "url",
-            "10.0.0.5 is a private address and blocked. The operator can allow it in System ▸ Network.",
+            (
+                "10.0.0.5 is a private address and blocked. The operator can allow it: start the server with "
+                "POSTROOM_ALLOW_NETWORKS=10.0.0.5."
+            ),
         ),
         (
             {"url": "https://u:p@a.com/"},

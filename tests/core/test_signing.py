@@ -91,7 +91,7 @@ def test_every_published_vector_comes_out(number: str):
 )
 def test_vector_17_the_core_is_hmac_over_the_decoded_key(body: bytes, expected: str):
     bare = load_schemes(
-        b'[bare]\nkey = "base64"\nalgorithm = "hmac-sha256"\nsigns = "{body}"\nencoding = "hex"\n'
+        b'[bare]\ntitle = "Bare"\nkey = "base64"\nalgorithm = "hmac-sha256"\nsigns = "{body}"\nencoding = "hex"\n'
         b'value = "{signature}"\nheader = "x"\n'
     )["bare"]
 

@@ -190,7 +190,10 @@ def test_the_sentences_say_what_to_do(text: str, sentence: str) -> None:
 def test_a_private_literal_is_named_with_its_rule_and_the_setting() -> None:
     (problem,) = problems(parse("http://10.0.0.5/"), NOTHING, https_only=False)
 
-    assert problem == "10.0.0.5 is a private address and blocked. The operator can allow it in System ▸ Network."
+    assert problem == (
+        "10.0.0.5 is a private address and blocked. "
+        "The operator can allow it: start the server with POSTROOM_ALLOW_NETWORKS=10.0.0.5."
+    )
 
 
 def test_what_no_operator_can_allow_is_not_offered() -> None:
@@ -204,7 +207,8 @@ def test_016_a_port_of_another_service_is_refused_unless_allowed(port: int) -> N
     url = parse(f"https://a.com:{port}/")
 
     assert problems(url, NOTHING, https_only=True) == [
-        f"{port} is a port of another service and blocked. The operator can allow it in System ▸ Network."
+        f"{port} is a port of another service and blocked. "
+        f"The operator can allow it: start the server with POSTROOM_ALLOW_PORTS={port}."
     ]
     assert problems(url, Allowed(ports=frozenset({port})), https_only=True) == []
 

@@ -8,14 +8,18 @@ from dataclasses import replace
 
 import pytest
 import trustme
+from sqlalchemy import update
 
 from app.core import signing
 from app.core.addresses import Allowed
-from app.core.states import DeliveryState, ErrorClass, Reason
+from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
+from app.database import write
 from app.delivery import engine as engines
 from app.delivery import installed as surroundings
+from app.delivery import queue
 from app.delivery import settings as kept
 from app.delivery.installed import installed
+from app.models import Delivery
 from app.services import companies, deliveries, signing_secrets, tests, webhooks
 from tests.support import rows
 from tests.support.receiver import Receiver, answer
@@ -339,6 +343,27 @@ class TestPausedOffAndByHand:
         assert {row.attempt_count for row in rows.deliveries()} == {0, 1}
         assert deliver() == 0
 
+    def test_replays_leave_three_quarters_of_the_seats_to_what_is_fresh(
+        self, publish, make_webhook, make_type, receiver, running, engine
+    ):
+        engine.seats.total = 8
+        for name in ("job.old", "job.new"):
+            make_type(name)
+        old, fresh = (make_webhook(url=receiver.url, events=[name], max_in_flight=8) for name in ("job.old", "job.new"))
+        for _ in range(6):
+            publish("job.old")
+        with write() as session:
+            session.execute(update(Delivery).values(kind=DeliveryKind.REPLAY))
+        publish("job.new")
+        receiver.hold()
+        with running():
+            receiver.wait_for(3)
+            sitting = (engine.seats.by_webhook[old.row_id], engine.seats.by_webhook[fresh.row_id])
+            receiver.release()
+
+        assert sitting == (2, 1)
+        assert engine.seats.replays == 0
+
     def test_what_waits_for_a_deleted_webhook_is_canceled(
         self, publish, make_webhook, receiver, deliver, states, owner
     ):
@@ -384,6 +409,38 @@ class TestOrdered:
         deliver()
 
         assert states() == [("failed", [500, 500]), ("delivered", [200])]
+
+    def test_the_next_waits_until_it_is_on_record_how_the_one_before_ended(
+        self, publish, make_webhook, receiver, running, engine, states, monkeypatch
+    ):
+        monkeypatch.setattr(engines, "RIPE_AFTER_S", 30)
+        make_webhook(url=receiver.url, preset="vomo", ordered=True)
+        receiver.answers(500, 200)
+        looked, look, turn = threading.Event(), queue.look, engine.sender.turn
+
+        def looking(now, worker):
+            if receiver.requests and engine.sender.in_flight == 2:
+                looked.set()
+            return look(now, worker)
+
+        def turning(patience_ms):
+            answers = turn(patience_ms)
+            if answers:
+                engine.ring()  # as if something else fell due before this is on record
+            return answers
+
+        monkeypatch.setattr(queue, "look", looking)
+        monkeypatch.setattr(engine.sender, "turn", turning)
+        with Receiver() as slow:
+            make_webhook(url=slow.url)
+            slow.hold()
+            publish()
+            publish()
+            with running():
+                assert looked.wait(20)
+                slow.release()
+
+        assert states() == [("pending", [500]), ("delivered", [200]), ("pending", []), ("delivered", [200])]
 
     def test_one_request_is_in_flight_at_a_time(self, publish, make_webhook, crowd, deliver, states):
         counted, url = crowd(1)

@@ -15,7 +15,7 @@ from app.database import read, write
 from app.delivery import queue
 from app.extensions import db
 from app.models import Delivery
-from app.services import deliveries, log, retention, stats, system, webhooks
+from app.services import deliveries, log, log_query, retention, stats, system, webhooks
 from app.services import standing as standings
 from app.services.log import LogQuery
 from tests.support import plans, rows
@@ -187,7 +187,7 @@ WALKED = [
 
 @pytest.mark.parametrize("asked", WALKED, ids=lambda asked: str(asked).split("(", 1)[1][:60])
 def test_a_filter_without_an_index_walks_the_log_no_further_than_agreed(asked, filled, owner, monkeypatch):
-    monkeypatch.setattr(log, "WALKED", 1_000)
+    monkeypatch.setattr(log_query, "WALKED", 1_000)
     with plans.plans() as found:
         page = log.page(owner, asked)
         counted = log.counted(owner, asked)
@@ -210,7 +210,7 @@ def test_a_page_far_back_is_found_by_the_index_and_not_by_walking_there(filled, 
 
 @pytest.mark.parametrize("more", [{}, {"event_type": ("job.deleted",)}, {"state": ("delivered",)}])
 def test_one_webhooks_log_is_walked_by_its_own_index(more, filled, owner, monkeypatch):
-    monkeypatch.setattr(log, "WALKED", 1_000)
+    monkeypatch.setattr(log_query, "WALKED", 1_000)
     with plans.plans() as found:
         log.page(owner, LogQuery(webhook=(filled.id,), **more))
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from app.core.states import DeliveryState, ErrorClass, Outcome, Reason
 from app.database import hot_write, is_sqlite, write
 from app.delivery import queue
-from app.delivery.queue import Ending, Finished
+from app.delivery.queue import Ending, Finished, by_hand, claiming, interrupting
 from app.models import Delivery, Lane
 from app.services import webhooks
 from tests.support import rows
@@ -174,7 +174,7 @@ class TestClaiming:
 
         with hot_write() as door:
             values = {"webhook": hook.row_id, "share": 2, "now": clock.now, "lease": 1, "until": clock.now}
-            mine = [row[0] for row in door.rows(queue._CLAIM_SHARE, **values)]
+            mine = [row[0] for row in door.rows(claiming._CLAIM_SHARE, **values)]
             thread = threading.Thread(target=other)
             thread.start()
             thread.join(5)
@@ -317,7 +317,7 @@ class TestInterruptions:
         assert states() == [("failed", ["interrupted", 500, 500, 500])]
 
     def test_more_than_a_slice_is_released(self, publish, make_webhook, clock, monkeypatch):
-        monkeypatch.setattr(queue, "SLICE", 4)
+        monkeypatch.setattr(interrupting, "SLICE", 4)
         hook = make_webhook(url="http://127.0.0.1:9001/")
         for _ in range(10):
             publish()
@@ -448,7 +448,7 @@ class TestByHand:
     def test_what_waits_for_a_webhook_is_hastened_in_slices_and_keeps_its_place_in_line(
         self, publish, hook, clock, monkeypatch
     ):
-        monkeypatch.setattr(queue, "SLICE", 3)
+        monkeypatch.setattr(by_hand, "SLICE", 3)
         for _ in range(7):
             publish()
         claims = claim(hook, clock, 7)
@@ -461,7 +461,7 @@ class TestByHand:
         assert {(row.next_attempt_at, row.by_hand) for row in rows.deliveries()} == {(clock.now, False)}
 
     def test_what_waits_for_a_webhook_is_canceled_in_slices(self, publish, hook, clock, monkeypatch):
-        monkeypatch.setattr(queue, "SLICE", 3)
+        monkeypatch.setattr(by_hand, "SLICE", 3)
         for _ in range(7):
             publish()
 

@@ -54,6 +54,18 @@ def test_a_seat_that_is_left_is_free_again():
     assert not seats.webhook_has_room(2, cap=1)
 
 
+def test_replays_get_a_quarter_of_the_seats():
+    seats = Seats(8)
+    for _ in range(2):
+        assert seats.replay_has_room()
+        seats.sit(1, HOST, is_retry=False, is_replay=True)
+    assert not seats.replay_has_room()
+
+    seats.leave(1, HOST, is_retry=False, is_replay=True)
+
+    assert seats.replay_has_room()
+
+
 def test_retries_get_half_of_the_seats():
     seats = Seats(4)
     seats.sit(1, HOST, is_retry=True)

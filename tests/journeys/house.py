@@ -140,11 +140,10 @@ def _people(house: House, made: Scene, app: Flask) -> None:
     for name, who in (("Maria Silva", "admin"), ("João Reis", "careful"), ("Priya Nair", "support")):
         house.cookies[who] = session_of(app, *users[name])
     browser_sessions.begin(users["Maria Silva"][0], "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0", None)
-    added = all_organizations.add(replace(made.actor), "Nordlicht Energie", "jo@nordlicht.test", "Jo Berg")
-    assert added is not None
-    with read() as session:
-        other = session.scalars(select(Membership).where(Membership.public_id == added)).one()
-        house.ids["tenant"] = other.organization.public_id
+    added = all_organizations.add(
+        replace(made.actor, is_operator=True), "Nordlicht Energie", "jo@nordlicht.test", "Jo Berg"
+    )
+    house.ids["tenant"] = added.organization.id
     house.ids["reset"] = _reset_link(users["Dan Whitby"][1])
 
 

@@ -60,8 +60,8 @@ def test_somebody_signs_up_and_adds_a_business_unit(server: Server, page: Any) -
 def choose(server: Server, page: Any, card: str) -> None:
     """Open the create page and choose a card."""
     page.goto(server.address + "/webhooks/new")
-    page.locator(".pills label", has_text=card).first.click()
-    page.locator(f".pills label:has(input:checked):has-text('{card}')").wait_for()
+    page.locator(f".like label:has(b:text-is('{card}'))").click()
+    page.locator(f".like label:has(input:checked):has(b:text-is('{card}'))").wait_for()
 
 
 @pytest.mark.parametrize("card", PRESETS)
@@ -70,7 +70,7 @@ def test_a_card_explains_itself_fills_the_form_and_its_test_arrives(server: Serv
     name = f"Like {card}"
 
     choose(server, page, card)
-    page.locator(".like .help", has_text=summary).wait_for()
+    page.locator(".like label:has(input:checked) .help", has_text=summary).wait_for()
     page.fill("[name=name]", name)
     page.get_by_role("button", name="Use my test inbox").click()
     page.locator("#url[value*='/in/']").wait_for()
@@ -101,7 +101,7 @@ def test_jobs_refuses_http_at_the_field_keeps_what_was_typed_and_takes_https(
     error.wait_for()
     assert "the URL must begin with https://" in error.inner_text()
     assert page.input_value("[name=name]") == "Like Jobs"
-    assert page.locator(".pills label:has(input:checked)").inner_text() == "Jobs"
+    assert page.locator(".like summary b").inner_text() == "Jobs"
 
     page.fill("[name=url]", secure_receiver.url)
     page.locator("[name=verify_ssl][value=off]").check()

@@ -33,7 +33,7 @@ DEAD = """
   }
   if (!all("h1").length) dead.push("no heading");
   const isDated = document.body.innerText.includes("As of ");
-  if (document.querySelector(".side") && !isDated) dead.push("not said when it was so");
+  if (document.querySelector("main [data-live]") && !isDated) dead.push("not said when it was so");
   return dead;
 }
 """

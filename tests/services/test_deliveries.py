@@ -12,7 +12,7 @@ from app.core.states import DeliveryKind, DeliveryState, Reason
 from app.database import read
 from app.errors import Conflict, Invalid, NotFound, Refused
 from app.models import AuditEntry
-from app.services import deliveries, events, explain, tests, webhooks
+from app.services import deliveries, events, explain, log_menus, log_query, tests, webhooks
 from app.services import log as history
 from app.services.events import EventQuery
 from app.services.log import LogQuery
@@ -161,7 +161,7 @@ def test_a_stamp_changes_with_what_the_page_shows_and_with_nothing_else(log, own
 
 
 def test_a_rare_filter_looks_back_a_stretch_and_offers_to_go_on(log, owner, monkeypatch):
-    monkeypatch.setattr(history, "WALKED", 2)
+    monkeypatch.setattr(log_query, "WALKED", 2)
     asked = LogQuery(event_type=("job.created",), skipped=False)
 
     first = history.page(owner, asked)
@@ -226,7 +226,7 @@ def test_another_organization_finds_nothing(log, owner, stranger):
 
     assert history.page(stranger, LogQuery()).rows == ()
     assert deliveries.details(stranger, ids) == {}
-    assert history.menus(stranger).webhooks == ()
+    assert log_menus.menus(stranger).webhooks == ()
 
 
 def test_reading_the_log_needs_a_permission(log, make_member):

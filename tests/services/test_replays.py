@@ -280,6 +280,21 @@ def test_stop_stops(owner, failed, start, clock):
     assert not replays.stop(owner, made), "stopped twice"
 
 
+def test_stopping_can_cancel_what_was_made_and_not_sent(owner, failed, start, clock):
+    failed(50)
+    made = start(rate=10)
+    replaying.advance(clock.now)
+    clock.advance(seconds=1)
+    replaying.advance(clock.now)
+    assert replays.progress(owner, made).waiting == 11
+
+    replays.stop(owner, made, cancel_waiting=True)
+
+    found = replays.progress(owner, made)
+    assert (found.waiting, found.canceled, found.left) == (0, 11, 39)
+    assert {(row.reason, row.detail) for row in replayed()} == {(Reason.BY_PERSON, "Ada")}
+
+
 @pytest.mark.parametrize("point", ["replay.before", "replay.committed"])
 def test_a_crash_between_two_slices_makes_no_delivery_twice_and_leaves_none_out(
     point, failed, start, clock, monkeypatch

@@ -185,6 +185,13 @@ class TestWorkers:
 
         assert [found.name for found in system.list_workers()] == ["host-2"]
 
+    def test_one_that_stopped_in_order_is_gone_at_once(self, worker):
+        system.heartbeat("host-2")
+
+        system.leave("host-2")
+
+        assert [found.name for found in system.list_workers()] == ["host-1"]
+
     def test_a_worker_from_a_clock_far_ahead_is_not_trusted(self, worker):
         with write() as session:
             session.execute(update(Worker).values(seen_at=Worker.seen_at + 3_600_000))

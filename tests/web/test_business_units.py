@@ -130,6 +130,7 @@ def test_a_company_says_which_webhooks_report_its_fields(ada, owner, north, make
     make_webhook(url=receiver.url, name="Partner feed", extra_fields=["region"])
 
     assert "reported by Partner feed" in words(ada.look("/companies/c-1"))
+    assert "by Ada." in words(ada.look("/companies/c-1"))
     assert "Partner feed no longer reports it." in words(ada.look("/companies/c-1/delete"))
     ada.press("/companies/c-1/delete")
 

@@ -8,14 +8,17 @@ import io
 import json
 import re
 from contextlib import contextmanager
+from urllib.parse import urljoin
 
 import pytest
 from sqlalchemy import event
 
+from app.delivery import queue
+from app.door import Door
 from app.extensions import db
-from app.services import inside, log, system, tests, webhooks
+from app.services import audit, exports, inside, log, system, tests, webhooks
+from app.services.audit import AuditQuery
 from app.services.log import LogQuery
-from app.web import exports
 from tests.web.browser import Browser, links_of, rows_of, sign_in, words_of
 
 TWICE = {"retry": {"delays": [60, 600], "timeout": 2, "jitter": 0, "on_exhausted": "keep"}}
@@ -58,12 +61,20 @@ def counted():
         if not statement.startswith(("BEGIN", "PRAGMA")):
             sent.append(statement)
 
-    engines = set(db.engines.values())
+    def note_at_driver(door, statement, values):
+        sent.append(statement.sqlite)
+        return at_driver(door, statement, values)
+
+    engines, at_driver = set(db.engines.values()), Door._run
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+    Door._run = note_at_driver
+    try:
+        yield sent
+    finally:
+        Door._run = at_driver
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
 
 
 # --- Log History
@@ -81,9 +92,9 @@ def test_a_row_has_the_five_columns_and_leads_to_the_delivery(ada, delivery):
 
 
 def test_a_row_opens_to_payload_and_attempts_with_code_headers_and_body(ada, delivery):
-    opener = re.search(r'class="opener"[^>]* href="([^"#]+)#', ada.get("/log").text)[1].replace("&amp;", "&")
+    opener = re.search(r'class="opener"[^>]* href="([^"#]+)', ada.get("/log").text)[1].replace("&amp;", "&")
 
-    page = ada.get(opener).text
+    page = ada.get(urljoin("/log", opener)).text
 
     opened = words_of(page[page.index(f'id="d-{delivery.id}"') :])
     assert "Attempt 1 of 3 failed: 503 Service Unavailable. Next attempt in 1 min (09:01:00)." in opened
@@ -92,8 +103,10 @@ def test_a_row_opens_to_payload_and_attempts_with_code_headers_and_body(ada, del
     assert "X-Id: 7" in opened
     assert "maintenance" in opened
     assert f'name="open" value="{delivery.id}"' in page
-    closer = re.search(r'class="opener"[^>]* href="([^"#]+)#', page)[1]
-    assert "open=" not in closer
+    closer, more = re.search(r'class="opener"[^>]* href="([^"]+)"([^>]*)', page).groups()
+    assert closer == f"/log#{delivery.id}"
+    assert "autofocus" in more  # without script the page comes anew, and would begin at its top
+    assert "autofocus" not in ada.fragment(f"/log/rows?open={delivery.id}").text
 
 
 def test_several_rows_can_be_open_and_the_address_keeps_them(ada, warehouse, publish):
@@ -104,7 +117,7 @@ def test_several_rows_can_be_open_and_the_address_keeps_them(ada, warehouse, pub
     page = ada.get(f"/log?open={first}&open={second}").text
 
     assert page.count('class="inline"') == 2
-    assert [f"open={second}" in link for link in re.findall(r'class="opener"[^>]* href="([^"]+)#', page)] == [
+    assert [f"open={second}" in link for link in re.findall(r'class="opener"[^>]* href="([^"]+)"', page)] == [
         True,
         False,
     ]
@@ -128,6 +141,25 @@ def test_a_form_without_script_gives_the_same_list_as_the_short_address(ada, del
 
     assert rows_of(long) == rows_of(short) == [delivery.id]
     assert "from 21 Nov, 08:59" in words_of(long)
+
+
+def test_what_there_is_to_choose_from_comes_when_a_menu_is_opened(ada, delivery, warehouse):
+    page = ada.get(f"/log?state=retrying&webhook={warehouse.id}&slow=1").text
+    carried = set(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)">', page))
+    way = next(link for link in links_of(page, "Event") if "choose" in link)
+
+    opened = ada.get(way).text
+    fetched = ada.fragment(way.replace("/log?", "/log/choices?")).text
+
+    assert {("state", "retrying"), ("webhook", warehouse.id), ("slow", "1")} <= carried
+    assert 'name="event_type" value="job.created"' not in page
+    for form in (opened, fetched):
+        assert 'name="event_type" value="job.created"' in form
+        assert re.findall(r'id="of-(\w+)" open', form) == ["event_type"]
+        assert len(re.findall(r'value="(?:retrying|whk_\w+|1)" checked', form)) == 3
+    assert rows_of(opened) == rows_of(page)
+    assert "choose" not in ada.fragment("/log?choose=all&state=retrying").headers["HX-Replace-Url"]
+    assert " open" not in re.search(r'<form class="filters".*?</form>', ada.get("/log?choose=all").text, re.DOTALL)[0]
 
 
 def test_a_filter_that_cant_be_read_is_explained(ada):
@@ -213,6 +245,7 @@ def test_a_fragment_opened_as_a_page_goes_to_its_page(ada, delivery):
     for fragment, page in (
         ("/log/rows?state=failed", "/log?state=failed"),
         ("/log/counts", "/log"),
+        ("/log/choices?choose=webhook", "/log?choose=webhook"),
         (f"/deliveries/{delivery.id}/live", f"/deliveries/{delivery.id}"),
     ):
         answer = ada.get(fragment)
@@ -331,6 +364,31 @@ def test_a_cell_that_looks_like_a_formula_is_text(cell):
     assert exports.escaped(7) == 7
 
 
+def test_an_export_has_bodies_for_who_asks_and_may_see_them(
+    ada, make_member, app, receiver, make_webhook, publish, deliver
+):
+    make_webhook(url=receiver.url, by=ada.actor)
+    receiver.answers(b"HTTP/1.1 200 X\r\nContent-Length: 7\r\n\r\n=thanks")
+    publish(data=b'{"total":1.50}')
+    deliver()
+    pat = sign_in(app, make_member("pat", role="Support").actor)
+
+    line = json.loads(ada.get("/log.ndjson?bodies=1&test=exclude").text)
+    row = next(csv.DictReader(io.StringIO(ada.get("/log.csv?bodies=1&test=exclude").text)))
+
+    assert '"data":{"total":1.50}' in line["request_body"]
+    assert (line["response_body"], row["response_body"]) == ("=thanks", "'=thanks")
+    assert "request_body" not in ada.get("/log.ndjson").text
+    assert "with bodies" in ada.get("/log").text
+    assert "with bodies" not in pat.get("/log").text
+    assert pat.get("/log.csv?bodies=1").status_code == 403
+    assert [entry.fields for entry in audit.page(ada.actor, AuditQuery(action="log.exported")).entries] == [
+        (),
+        (("bodies", None, True),),
+        (("bodies", None, True),),
+    ]
+
+
 def test_an_export_ends_at_its_limit(ada, warehouse, publish, monkeypatch):
     monkeypatch.setattr(exports, "MOST_ROWS", 3)
     monkeypatch.setattr(exports, "SLICE", 2)
@@ -356,6 +414,25 @@ def test_the_page_of_a_delivery_says_where_it_stands_and_what_is_planned(ada, de
     assert f"POST {delivery.url}" in said
     assert "maintenance" in said
     assert "Postroom-Delivery:" in said
+
+
+def test_what_was_not_sent_says_what_the_filter_found_and_where_to_change_it(ada, sue, receiver, make_webhook, publish):
+    hook = make_webhook(url=receiver.url, filter="data.total > `100`")
+    (skipped,) = publish("job.created", b'{"total":40}').deliveries
+
+    page = ada.get(f"/deliveries/{skipped.id}").text
+
+    assert "Not sent: the filter data.total > `100` didn't match: total was 40." in words_of(page)
+    assert links_of(page, "Filter") == [f"/webhooks/{hook.id}/edit#filter"]
+    assert "Not sent: the filter didn't match." in words_of(sue.get(f"/deliveries/{skipped.id}").text)
+
+
+def test_what_is_under_way_says_for_how_long(ada, delivery, clock):
+    clock.advance(seconds=60)
+    queue.claim({1: 5}, (), "worker-1", clock.now, queue.LEASE_MS)
+    clock.advance(seconds=3)
+
+    assert "Attempt 2 of 3 in progress, 3 s." in words_of(ada.get(f"/deliveries/{delivery.id}").text)
 
 
 def test_a_running_delivery_is_live_and_a_finished_one_is_not(ada, delivery, clock, deliver):

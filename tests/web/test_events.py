@@ -64,6 +64,7 @@ def test_events_are_found_by_id_type_and_unit(ada, publish, make_unit):
     wanted = {"": 2, "q=a": 1, "q=4182": 1, "q=zzz": 0, "event_type=job.updated": 1, "unit=north": 1, "unit=west": 0}
 
     assert {asked: len(rows_of(ada.get(f"/events?{asked}").text)) for asked in wanted} == wanted
+    assert "North job 4182" in words_of(ada.get("/events").text)
 
 
 def test_pages_of_events_lead_on_and_back(ada, publish, clock):
@@ -118,7 +119,7 @@ def test_for_every_webhook_is_said_what_happened_or_why_not(ada, member, known, 
     assert "Not sent: its owner, Max, may not see this event." in line_of(page, theirs.id)
     assert "Replay to it" not in line_of(page, theirs.id)
     assert "Held: the webhook is paused since 09:00. Open Resume" in line_of(page, paused.id)
-    assert "Not sent: the webhook was created after the event, on 09:02." in line_of(page, late.id)
+    assert "Not sent: the webhook was created after the event, at 09:02." in line_of(page, late.id)
     assert "Not sent:" in line_of(page, off.id)
     assert "Replay to it" in line_of(page, late.id)
 
@@ -134,6 +135,19 @@ def test_every_rule_that_stood_in_the_way_is_named(ada, known, receiver, make_we
         "Not sent: job.created isn't selected. Also: the event's business unit isn't selected. "
         "Also: the webhook was off since 09:00." in said
     )
+
+
+def test_where_it_went_comes_before_where_it_did_not(ada, known, receiver, make_webhook, publish, deliver):
+    make_webhook(url=receiver.url, name="A", events=["estimate.created"])
+    sent = make_webhook(url=receiver.url, name="B")
+    receiver.answers(503)
+    made = publish()
+    deliver()
+
+    page = ada.get(f"/events/{made.id}").text
+
+    assert page.index('id="w-' + sent.id) == page.index('id="w-')
+    assert "503 Service Unavailable on attempt 1. Next at 09:00:0" in line_of(page, sent.id)
 
 
 def test_an_event_can_be_replayed_to_a_webhook_that_didnt_get_it(ada, known, receiver, make_webhook, publish, deliver):

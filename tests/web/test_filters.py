@@ -71,9 +71,13 @@ def test_a_day_alone_never_has_an_offset():
 
 
 def test_a_time_element_carries_the_moment_in_utc():
-    element = filters.time_element(at("2026-11-21T11:39:26.812+00:00"), ZoneInfo("Asia/Tokyo"), NOW, "ds")
+    came_at, tokyo = at("2026-11-21T11:39:26.812+00:00"), ZoneInfo("Asia/Tokyo")
 
-    assert element == '<time datetime="2026-11-21T11:39:26.812Z">21 Nov 20:39:26</time>'
+    shown = filters.time_element(came_at, tokyo, NOW, "ds")
+    exact = filters.time_element(came_at, tokyo, NOW, "df")
+
+    assert shown == '<time datetime="2026-11-21T11:39:26Z">21 Nov 20:39:26</time>'
+    assert exact == '<time datetime="2026-11-21T11:39:26.812Z">21 Nov 20:39:26.812</time>'
 
 
 def test_a_moment_that_never_was_is_a_dash():

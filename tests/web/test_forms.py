@@ -165,6 +165,6 @@ def test_another_preset_fills_in_what_was_not_touched_and_nothing_else():
 def test_summaries_say_the_result_in_words():
     form = forms.shown(SETTINGS)
 
-    assert form_summaries.delivery_summary(form) == "15 s · 4 attempts over about 2 h"
+    assert form_summaries.delivery_summary(form) == "up to 4 attempts within about 2 h · 15 s each"
     assert form_summaries.advanced_summary(form) == "no filter · 1 header · success is 2xx, 304 · alerts by mail"
-    assert form_summaries.delivery_summary(WebhookForm(delays="")) == "15 s · 1 attempt"
+    assert form_summaries.delivery_summary(WebhookForm(delays="")) == "a single attempt · 15 s"

@@ -41,6 +41,16 @@ def test_the_first_inbox_is_made_by_a_button_and_not_by_looking(ada, owner):
     assert ada.look("/inbox").location == made
 
 
+def test_the_inbox_that_received_last_comes_first(ada, client, owner, inbox):
+    other = inboxes.create(owner, "Another")
+    assert ada.look("/inbox").location == f"/inbox/{inbox.id}"
+
+    client.post(f"/in/{other.token}")
+
+    assert ada.look("/inbox").location == f"/inbox/{other.id}"
+    assert ada.look(f"/inbox/{other.id}/received").location == f"/inbox/{other.id}"
+
+
 def test_what_is_sent_to_the_address_is_shown(ada, inbox, send):
     assert send(json={"type": "job.created", "n": 1}).status_code == 200
 

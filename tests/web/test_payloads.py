@@ -137,6 +137,13 @@ def test_broken_json_is_shown_raw_with_the_position_of_the_error():
     assert shown.html == '{"a": }'
 
 
+def test_what_was_cut_is_not_called_broken():
+    shown = payloads.show('{"a": "ã'.encode()[:-1], "application/json", is_cut=True)
+
+    assert (shown.kind, shown.notice, shown.size) == (BodyKind.TEXT, "", 8)
+    assert shown.html == '{"a": "'
+
+
 def test_text_that_claims_nothing_has_no_notice():
     assert payloads.show(b"ok", "text/plain").notice == ""
 
@@ -150,6 +157,7 @@ def test_json_is_coloured_up_to_64_kib_and_plain_above():
 
     assert payloads.show(small).kind is BodyKind.JSON
     assert payloads.show(large).kind is BodyKind.TEXT
+    assert payloads.show(b"[" + large + b"]").notice == "Larger than 64 KiB, so it is shown as it was sent."
 
 
 def test_above_256_kib_the_first_64_and_the_last_4_are_shown():

@@ -151,8 +151,10 @@ def test_the_log_leads_to_all_that_match(ada, failed):
 
 def test_stop_stops_and_says_how_far_it_came(ada, failed):
     made = press(ada, form_of(ada.look("/replays/new?state=failed")), rate="1").location
+    question = words_of(ada.look(f"{made}/stop"))
     stopped = ada.press(f"{made}/stop")
 
+    assert "3 of 3 deliveries are not made yet, and won't be." in question
     assert stopped.status_code == 303
     assert "Stopped before the first delivery was made." in words_of(ada.look(made))
     assert f"{made}/stop" not in ada.look(made).text

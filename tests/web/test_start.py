@@ -64,12 +64,14 @@ def test_the_running_part_is_asked_for_until_it_is_over(ada):
     assert (again.status_code, again.text) == (304, "")
 
 
-def test_see_it_fail_lets_the_inbox_refuse_once(ada, owner):
+def test_see_it_fail_lets_the_inbox_refuse_twice_and_recovers_within_a_minute(ada, owner):
     ada.press("/start", pack="jobs")
 
     ada.press("/start/again", fail="1")
 
-    assert inboxes.list_all(owner)[0].answers == ("500", "200")
+    assert inboxes.list_all(owner)[0].answers == ("500", "500", "200")
+    (webhook,) = webhooks.list_all(owner)
+    assert webhook.settings["retry"]["delays"][:3] == [5, 10, 300]
 
 
 def test_the_steps_tell_what_happened_and_what_comes(ada, owner, publish, make_webhook, receiver, deliver):

@@ -57,6 +57,8 @@ def test_the_page_tells_figures_that_lead_to_the_log(ada, sent):
         assert sent.id in link
         assert "from=24h" in link
         assert "1 delivery" in ada.look(link.replace("/log?", "/log/counts?"), **{"HX-Request": "true"}).text
+    this_hour = max(link for link in links if "&to=" in link)
+    assert "2 deliveries" in ada.look(this_hour.replace("/log?", "/log/counts?"), **{"HX-Request": "true"}).text
 
 
 def test_the_list_tells_the_last_day(ada, sent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -184,7 +185,7 @@ def test_what_is_wrong_is_listed_and_all_but_secrets_is_kept(ada):
     page = words(answer)
     assert "Enter a URL, for example https://example.com/webhook." in page
     assert "Two rows send" in page
-    assert "Enter a number." in page
+    assert "Write the timeout as a number of seconds." in page
     assert answer.text.count('value="same"') == 2
     assert 'value="u"' in answer.text
     assert "hunter22" not in answer.text
@@ -219,17 +220,28 @@ def test_a_new_host_asks_for_the_password_again(ada, make_webhook, receiver):
     assert "The URL points to a new host, so enter the password again." in words(answer)
 
 
-def test_two_people_editing_at_once_are_told(ada, owner, make_webhook, receiver):
-    webhook = make_webhook(url=receiver.url)
-    webhooks.edit(owner, webhook.id, {"name": "Theirs"})
+def test_two_people_editing_at_once_see_what_differs_and_choose(ada, owner, member, make_webhook, receiver):
+    webhook = make_webhook(url=receiver.url, preset="standard", retry={"delays": [5, 300]})
+    webhooks.edit(member, webhook.id, {"name": "Theirs"})
 
     fields = {**FORM, "name": "Mine", "version": str(webhook.version)}
     answer = ada.press(f"/webhooks/{webhook.id}/edit", **fields, url=receiver.url)
 
     assert answer.status_code == 409
-    assert "Somebody else changed this webhook meanwhile." in words(answer)
+    assert re.search(r"Max changed this webhook at 09:00 ?\. Your version is below", words(answer))
+    assert "Name Mine Theirs Take theirs" in words(answer)
+    assert "Webhook URL" not in words(answer).partition("Preview")[0].partition("Like")[0]
     assert 'value="Mine"' in answer.text
     assert webhooks.find(owner, webhook.id).settings["name"] == "Theirs"
+
+    latest = {**fields, "version": str(webhook.version + 1), "clash": "1", "webhook": webhook.id, "url": receiver.url}
+    took = ada.press("/webhooks/form", **latest, do="theirs.name")
+    saved = ada.press(f"/webhooks/{webhook.id}/edit", **latest)
+
+    assert 'value="Theirs"' in took.text
+    assert "Take theirs" not in took.text
+    assert saved.status_code == 303
+    assert webhooks.find(owner, webhook.id).settings["name"] == "Mine"
 
 
 def test_ssl_verification_is_disabled_only_when_the_risk_is_accepted(ada, owner, receiver):
@@ -309,7 +321,7 @@ def test_one_webhook_tells_why_an_event_or_a_type_was_not_sent(
 
     told = asked(event.id)
     assert "job.updated isn't selected. The business unit is selected, or all are. The owner may see it." in told
-    assert "The filter data.total > `100` didn't match. The webhook was off." in told
+    assert "The filter data.total > `100` didn't match: total was 40. The webhook was off." in told
     assert "would not be sent now" in asked("job.updated")
     assert "There is no event type job.nothing." in asked("job.nothing")
     assert "There is no event with this id" in asked("evt_0")
@@ -448,6 +460,50 @@ def test_the_checker_tells_a_true_request_from_a_changed_one(ada, make_webhook, 
     assert "The body was changed: first difference at byte" in words(changed)
     assert "(a space)" in words(changed)
     assert "There is no header" in words(missing)
+
+
+def test_all_that_is_wrong_is_said_in_the_order_of_the_form_and_nothing_else_is(ada):
+    wrong = {**FORM, "name": "", "url": "https://10.0.0.5:22/", "delays": "5 bananas", "mapping_field": ["a", "b"]}
+    answer = ada.press("/webhooks/new", **wrong, mapping_property=["client", "client"])
+
+    summary = re.findall(r'<li><a href="#([^"]+)">(.*?)</a>', answer.text)
+    assert answer.status_code == 422
+    assert [field for field, _ in summary] == ["name", "url", "url", "field_mapping[1].property", "retry.delays"]
+    assert summary[3][1] == "Two rows send <i>client</i>. Keep one."
+    said = words(answer).replace("\n", " ")
+    assert "POSTROOM_ALLOW_PORTS=22. 10.0.0.5 is a private address" in said, "the field names one of its two"
+    assert "start the server with POSTROOM_ALLOW_NETWORKS=10.0.0.5." in said, "it doesn't say how to allow it"
+    assert "<p>Give the webhook a name.</p>" not in answer.text, "it stands as trouble of the whole server"
+
+
+def test_the_preview_takes_the_last_real_event_of_the_selected_types(ada, owner, publish):
+    none = ada.press_in_place("/webhooks/preview", **FORM, sample="last")
+    publish("job.created", b'{"id":7}')
+    publish("estimate.created", b'{"id":8}')
+
+    form = {**FORM, "which_events": "pick", "events": ["job.created"]}
+    picked = words(ada.press_in_place("/webhooks/preview", **form, sample="last"))
+
+    assert "No event of the selected types has come yet." in words(none)
+    assert re.search(r'"id" ?: 7', picked)
+    assert not re.search(r'"id" ?: 8', picked)
+
+
+def test_the_latest_request_fills_the_checker_and_is_valid(ada, make_webhook, receiver, publish, deliver):
+    webhook = make_webhook(url=receiver.url)
+    publish("job.created", b'{"id":7}')
+    deliver()
+    page = f"/webhooks/{webhook.id}/signature"
+
+    filled = html.unescape(ada.look(f"{page}?latest=1").text)
+    headers, body = (
+        re.search(rf'<textarea[^>]* name="{name}"[^>]*>\n(.*?)</textarea>', filled, re.DOTALL)[1]
+        for name in ("headers", "body")
+    )
+
+    assert body.encode() == receiver.requests[0].body
+    assert f"webhook-signature: {receiver.requests[0].headers['webhook-signature']}" in headers
+    assert "Valid." in words(ada.press(page, headers=headers, body=body))
 
 
 @pytest.mark.parametrize("preset", ["standard", "vomo", "github", "stripe"])

@@ -10,7 +10,8 @@ import pytest
 
 from app.core.outcome import Decision
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
-from app.services.log import DISPLAYED, DeliveryRow
+from app.services.log import DeliveryRow
+from app.services.log_query import DISPLAYED
 from app.services.webhooks import WebhookView
 from app.web import words
 from app.web.words import Voice
@@ -280,7 +281,7 @@ def test_what_a_receiver_wrote_is_escaped_in_a_sentence():
         ),
         (
             {"paused": True, "paused_at": NOW, "paused_by": "Maria Silva", "waiting": 31},
-            "warning",
+            "paused",
             "Paused by Maria Silva at 09:00. 31 held.",
         ),
         (

@@ -17,3 +17,9 @@ class Alerts(Shown):
 
     addresses: list[str]
     events: bool
+
+
+class AlertsTested(Shown):
+    """To whom the test mail was handed over."""
+
+    to: list[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, field_validator
 
@@ -114,7 +114,26 @@ class ById(Query):
     id: str = Field(max_length=100)
 
 
-class LogQuery(Listed):
+class LogFilter(Protocol):
+    """The filters that the log, its count, its file and replays share, wherever they are read from."""
+
+    webhook: list[str] | None
+    event: str | None
+    event_type: list[str] | None
+    state: list[State] | None
+    response: list[str] | None
+    error: list[ErrorClass] | None
+    from_at: int | None
+    to_at: int | None
+    test: Literal["all", "exclude", "only", "true", "false"]
+    kind: list[str] | None
+    unit: list[str] | None
+    attempts: int | None
+    slow: bool
+    q: str | None
+
+
+class CountQuery(Query):
     """Which deliveries. A filter given several times means any of its values."""
 
     webhook: list[str] | None = Field(None, max_length=100)
@@ -137,12 +156,48 @@ class LogQuery(Listed):
     attempts: int | None = Field(None, ge=0, le=9_999, description="At least so many.")
     slow: bool = Field(default=False, description="Those of which an attempt took 5 s or longer.")
     q: str | None = Field(None, max_length=200, description="A full id, a type's beginning, a URL's part, an error.")
-    sort: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+    replay: str | None = Field(None, max_length=100, description="Made by this replay.")
+    skipped: bool = Field(default=True, description="Those not sent too.")
 
     check_response = field_validator("response")(check_responses)
 
 
-class Replay(Body):
+class LogQuery(CountQuery, Listed):
+    """Which deliveries, and which page of them."""
+
+    inside: bool = Field(default=False, description="Look for q in payloads too, for 2 s; next leads on from there.")
+    sort: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+
+
+class ExportQuery(CountQuery):
+    """Which deliveries a file holds, and how it is written."""
+
+    format: Literal["csv", "ndjson"] = "ndjson"
+    bodies: bool = Field(default=False, description="With what was sent last, and what was answered to it.")
+    sort: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+
+
+class DeliveriesCounted(Shown):
+    """How many match. `more`: there are more than 10,000. `since`: no further back was looked."""
+
+    count: int
+    more: bool
+    since: MomentShown | None
+
+
+class Curl(Shown):
+    """A shell command; secrets stand as a variable to fill in."""
+
+    curl: str
+
+
+class SendTo(Body):
+    """The webhook that an event is sent to."""
+
+    webhook: str
+
+
+class ReplayTo(Body):
     """Where an event is sent again: to the same webhook, unless another is named."""
 
     webhook: str | None = None

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from app.api.schemas.shapes import Body, MomentShown, Query, Shown, Title
+from app.services.company_import import Effect
 
 
 class ByUnit(Query):
@@ -65,3 +66,40 @@ class Companies(Shown):
 
     items: list[Company]
     next: str | None
+
+
+class CompaniesFile(Body):
+    """A CSV file. Its first line names the columns: id, name, and any others, which are fields."""
+
+    csv: str
+    dry_run: bool = False
+
+
+class ImportedRow(Shown):
+    """What a row does, and what is new or wrong about it, in words."""
+
+    line: int
+    external_id: str
+    name: str
+    effect: Effect
+    words: str
+
+
+class Imported(Shown):
+    """What the file did, or would do. `columns` are the fields it has."""
+
+    columns: list[str]
+    added: int
+    changed: int
+    unchanged: int
+    refused: int
+    rows: list[ImportedRow]
+
+
+class UnitUsage(Shown):
+    """What a business unit has, and the webhooks that chose it by name; `listening` hear of all units too."""
+
+    companies: int
+    members: int
+    webhooks: list[str]
+    listening: int

@@ -78,6 +78,9 @@ class EventPack(Shown):
     name: str
     title: str
     types: list[PackType]
+    installed: int = Field(description="How many of its types are in the catalogue.")
+    would_add: list[str]
+    would_change: list[str]
 
 
 class EventPacks(Shown):
@@ -92,3 +95,24 @@ class Installed(Shown):
 
     name: str
     added: int
+
+
+class Receives(Shown):
+    """A webhook that selects the type."""
+
+    id: str
+    name: str
+    enabled: bool
+
+
+class TypeUsage(Shown):
+    """Who receives an event type, and how many events of it came since `events_since`, 7 days ago at most.
+
+    Of the last `schema_judged` events, `schema_breaches` break the schema.
+    """
+
+    webhooks: list[Receives]
+    events: int
+    events_since: MomentShown
+    schema_breaches: int
+    schema_judged: int

@@ -142,6 +142,11 @@ class EventsQuery(Listed):
     """Which events."""
 
     type: str | None = Field(None, description="Only events of this type.")
+    business_unit: str | None = Field(None, max_length=200, description="The external id of theirs.")
+    status: str | None = Field(None, max_length=200)
+    from_at: MomentGiven | None = Field(None, alias="from", description="Received then or later.")
+    q: str | None = Field(None, max_length=200, description="An id, or the value of a searchable key.")
+    tests: bool = Field(default=True, description="Tests too.")
 
 
 class Explanation(Shown):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -141,6 +141,7 @@ class OrganizationChange(Body):
 
     name: Title | None = left_out()
     default_preset: str | None = left_out(about="With what the form of a new webhook begins.")
+    default_owner: str | None = left_out(about="The e-mail address of who owns new webhooks; null: whoever makes one.")
     retention_days: int | None = left_out(about="Days that delivered events stay; never more than the server keeps.")
     retention_failed_days: int | None = left_out(about="Days that failed deliveries stay.")
 
@@ -150,11 +151,12 @@ class Organization(Shown):
 
     name: str
     default_preset: str | None
+    default_owner: str | None
     retention_days: int | None
     retention_failed_days: int | None
 
 
-class AuditListed(Listed):
+class AuditFilter(Query):
     """Which entries."""
 
     actor: str | None = Field(None, max_length=200, description="The name of who did it, as it was then.")
@@ -162,6 +164,16 @@ class AuditListed(Listed):
     object: str | None = Field(None, max_length=300, description="An id, or the name as it was.")
     since: MomentGiven | None = Field(None, alias="from", description="No earlier than this.")
     until: MomentGiven | None = Field(None, alias="to", description="Before this.")
+
+
+class AuditListed(AuditFilter, Listed):
+    """Which entries, and which page of them."""
+
+
+class AuditExported(AuditFilter):
+    """Which entries a file holds, and how it is written."""
+
+    format: Literal["csv", "ndjson"] = "ndjson"
 
 
 class Change(Shown):

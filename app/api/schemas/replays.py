@@ -45,6 +45,11 @@ class Filter(Body):
     from_at: MomentGiven | None = Field(None, alias="from", description="Created then or later.")
     to_at: MomentGiven | None = Field(None, alias="to", description="Created before.")
     test: Literal["all", "exclude", "only", "true", "false"] = Field("all", description="Tests are never replayed.")
+    kind: Texts | None = Field(None, description="Of event types, as the catalogue names it.")
+    unit: Texts | None = Field(None, description="External ids of business units.")
+    attempts: int | None = Field(None, ge=0, le=9_999, description="At least so many.")
+    slow: bool = Field(False, description="Those of which an attempt took 5 s or longer.")
+    q: Word | None = Field(None, max_length=200, description="As in the log.")
     delivery: Annotated[list[Word], BeforeValidator(_several), Field(min_length=1, max_length=MOST_CHOSEN)] | None = (
         Field(None, description="These deliveries, by id.")
     )
@@ -71,6 +76,12 @@ class ReplayOrder(_Order):
 
 class MissedOrder(_Order):
     """How fast a webhook is sent what it missed."""
+
+
+class StopOrder(Body):
+    """Whether to cancel what was made and not sent; otherwise it is still sent."""
+
+    cancel_waiting: bool = False
 
 
 class AtWebhook(Shown):

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.api.schemas.shapes import Body, MomentShown, Shown, left_out
+from app.api.schemas.people import Change
+from app.api.schemas.shapes import Body, Listed, MomentShown, Query, Shown, left_out
 from app.core.encoding import ContentType
 from app.core.retry import Exhausted
 from app.core.shaping import DataMode
-from app.core.states import Reason
+from app.core.states import DeliveryState, Reason
 
 _AUTH = {"none": set(), "basic": {"username", "password"}, "bearer": {"token"}, "header": {"name", "value"}}
 
@@ -170,23 +171,92 @@ class Webhooks(Shown):
     next: str | None
 
 
+class WebhooksListed(Listed):
+    """Which webhooks."""
+
+    q: str = Field("", max_length=200, description="Part of the name or the URL.")
+    state: Literal["", "attention", "on", "off", "paused"] = ""
+    business_unit: str = Field("", max_length=200, description="Those that may send its events.")
+    event_type: str = Field("", max_length=200, description="Those that select it.")
+
+
+class WebhookChange(Shown):
+    """A change of a webhook."""
+
+    at: MomentShown
+    actor: str
+    action: str
+    changes: list[Change]
+
+
+class WebhookChanges(Shown):
+    """A page of changes, newest first."""
+
+    items: list[WebhookChange]
+    next: str | None
+
+
+class WhyAsked(Query):
+    """What is asked about."""
+
+    event: str = Field(min_length=1, max_length=200, description="An event's id, or an event type.")
+
+
+class Why(Shown):
+    """What became of an event at this webhook, or what would become of one of a type.
+
+    `reason` is the first rule that stops it, `also` are all later ones.
+    """
+
+    webhook: str
+    event: str | None
+    event_type: str
+    business_unit: str | None = Field(description="The name of the event's.")
+    outcome: DeliveryState | Literal["not_matched", "would_be_sent"]
+    delivery: str | None
+    reason: Reason | None
+    also: list[Reason]
+
+
+class Preset(Shown):
+    """How a family of receivers wants it."""
+
+    name: str
+    title: str
+    summary: str
+    defaults: dict[str, Any] = Field(description="The settings that it fills in.")
+
+
+class Presets(Shown):
+    """A page of presets."""
+
+    items: list[Preset]
+    next: str | None
+
+
 class TurnOff(Body):
     """Whether to cancel what waits; otherwise it is kept until the webhook is turned on."""
 
     cancel_waiting: bool = False
 
 
-class Test(Body):
-    """What to send: the example of an event type, or a past event; neither: the preset's test event."""
+class Sample(Body):
+    """An event type, for its example, or a past event; neither: the preset's test event."""
 
     event_type: str | None = None
     event: str | None = None
 
     @model_validator(mode="after")
-    def _is_one(self) -> Test:
+    def _is_one(self) -> Sample:
         if self.event_type is not None and self.event is not None:
             raise ValueError("Name an event type or an event, not both.")
         return self
+
+
+class Test(Sample):
+    """What to send, and other data for it; its numbers are sent as they are written."""
+
+    data: dict[str, Any] | None = None
 
 
 class Rotate(Body):
@@ -213,7 +283,7 @@ def _kind(value: Any) -> str:
     return "~id" if isinstance(value, str) else "~settings"
 
 
-class Preview(Test):
+class Preview(Sample):
     """A webhook, by its id or as settings, and what it would send."""
 
     webhook: Annotated[Annotated[str, Tag("~id")] | Annotated[PreviewSettings, Tag("~settings")], Discriminator(_kind)]

@@ -204,7 +204,7 @@ def _switch(session: Session, actor: Actor, webhook: Webhook, part: cast.Part, n
         _on_record(session, actor, "webhook.turned_off", webhook, at)
     if part.paused_hours is not None:
         at = now - round(part.paused_hours * HOUR_MS)
-        webhook.paused, webhook.paused_at, webhook.paused_by = True, at, "João Reis"
+        webhook.paused, webhook.paused_at, webhook.paused_by = True, at, actor.name
         _on_record(session, actor, "webhook.paused", webhook, at)
 
 

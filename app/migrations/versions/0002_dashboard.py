@@ -41,7 +41,7 @@ def upgrade() -> None:
     _columns(
         "organization",
         {"alert_addresses": (sa.Text(), "[]"), "alert_events": (sa.Boolean(), sa.false())},
-        {"default_preset": sa.String(), "retention_days": sa.Integer(), "retention_failed_days": sa.Integer()},
+        {"default_preset": sa.String(), "default_owner": sa.String(), "retention_days": sa.Integer(), "retention_failed_days": sa.Integer()},
     )
     _columns(
         "notification",
