@@ -156,7 +156,8 @@ def test_deliveries_are_chosen_by_a_filter_counted_replayed_and_stopped(house: H
     tab.fill("[name=rate]", "0.1")
     press(tab, f"Replay {figure[0]} deliveries")
     assert f"of {figure[0]}" in heading(tab)
-    press(tab, "Stop")
+    tab.locator("main").get_by_role("link", name="Stop", exact=True).click()
+    press(tab, "Stop replay")
     assert "Stopped" in heading(tab)
 
 
