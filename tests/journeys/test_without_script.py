@@ -181,7 +181,7 @@ def test_views_are_saved_and_what_is_found_is_taken_away(house: House, tab: Any)
     tab.get_by_role("navigation", name="Views").get_by_role("link", name="Oldest failures").wait_for()
     tab.get_by_text("Export", exact=True).click()
     with tab.expect_download() as taken:
-        tab.get_by_role("link", name="CSV").click()
+        tab.get_by_role("link", name="CSV", exact=True).click()
     assert "failed" in taken.value.path().read_text()
 
 
