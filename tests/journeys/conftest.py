@@ -146,7 +146,7 @@ def window(house: House, chromium: Any, complaints: Complaints) -> Iterator[Wind
         if who in house.cookies:
             context.add_cookies([{"name": "postroom", "value": house.cookies[who], "url": house.address}])
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         complaints.listen_to(page)
         page.add_init_script(WATCH)
         return page
@@ -202,7 +202,7 @@ def page(chromium: Any, complaints: Complaints) -> Iterator[Any]:
     """A window of somebody who is new here; the same one through a module."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(30_000)
     complaints.listen_to(opened)
     opened.add_init_script(WATCH)
     yield opened
