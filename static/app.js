@@ -167,7 +167,7 @@ on("click", "[data-copy]", async button => {
 let unsaved;
 const busy = form => [...form?.elements || []].filter(b => b.ariaBusy), release = form => busy(form).forEach(b => { b.ariaBusy = b.ariaDisabled = null; });
 on("submit", "form[method=post]", (form, e) => {
-  if (form.id === "deeds" ? e.submitter.ariaBusy : busy(form)[0]) e.preventDefault();
+  if (busy(form)[0]) e.preventDefault();
   else if (e.submitter) e.submitter.ariaBusy = e.submitter.ariaDisabled = "true";
   if (form === unsaved) unsaved = 0;
 });
