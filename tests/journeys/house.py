@@ -201,7 +201,7 @@ def _organization(actor: Actor) -> str:
 
 
 def _waiting(actor: Actor) -> None:
-    """Deliveries that nobody sent yet: one is canceled, one is held, one is in the queue."""
+    """Deliveries that wait: one that has failed before, one is held, one is in the queue; and one that is canceled."""
     system = organizations.system_of(_organization(actor))
     for number in range(2):
         event = posted("job.assigned", b'{"id":%d}' % number, f"waiting-{number}", business_unit="north")
@@ -209,6 +209,8 @@ def _waiting(actor: Actor) -> None:
     with read() as session:
         newest = select(Delivery.public_id).where(Delivery.state == DeliveryState.PENDING).order_by(Delivery.id.desc())
         deliveries.cancel(actor, session.scalars(newest.limit(1)).one())
+        failed = select(Delivery.public_id).where(Delivery.state == DeliveryState.FAILED).order_by(Delivery.id)
+        deliveries.retry(actor, session.scalars(failed.limit(1)).one())
 
 
 def _deliveries(house: House) -> None:
