@@ -3,7 +3,7 @@ const doc = document, root = doc.documentElement, id = name => doc.getElementByI
 const $ = (selector, from = doc) => from.querySelector(selector);
 const $$ = (selector, from = doc) => [...from.querySelectorAll(selector)];
 const listen = (types, run, options) => types.split(" ").forEach(type => doc.addEventListener(type, run, options));
-const on = (types, selector, run) => listen(types, e => { const el = e.target.closest?.(selector); if (el) run(el, e); });
+const on = (types, selector, run, options) => listen(types, e => { const el = e.target.closest?.(selector); if (el) run(el, e); }, options);
 const make = (tag, textContent, className) => Object.assign(doc.createElement(tag), { textContent, className });
 
 /* Words: heard; seen; kept */
@@ -65,7 +65,7 @@ function poll(el) {
   if (Date.now() - inputAt > 18e5) notice("Updates paused.", "Resume", () => { inputAt = Date.now(); notice(); pollAll(); });
   else el.dispatchEvent(new Event("poll"));
 }
-/* New rows come where nobody reads */
+/* New rows */
 function isAtRest(el) {
   const list = $(el.getAttribute("hx-target"));
   return scrollY < 8 && list && !list.contains(doc.activeElement) && !$("[name=open], :checked, [open]", list);
@@ -109,7 +109,7 @@ listen("visibilitychange", () => { tick(); pollAll(); });
 on("click", "[data-pause]", () => { localStorage.live = (paused = !paused) ? "off" : "on"; showPause(); pollAll(); });
 const showPause = () => root.toggleAttribute("data-paused", paused);
 
-/* What changed is tinted */
+/* Tints */
 let states;
 const badges = () => $$("tr[id] .badge").map(badge => [badge.closest("tr").id, badge.dataset.state, badge.closest("td").dataset]);
 listen("htmx:before:swap", () => states = new Map(badges()));
@@ -167,10 +167,10 @@ on("click", "[data-copy]", async button => {
 let unsaved;
 const busy = form => [...form?.elements || []].filter(b => b.ariaBusy), release = form => busy(form).forEach(b => { b.ariaBusy = b.ariaDisabled = null; });
 on("submit", "form[method=post]", (form, e) => {
-  if (busy(form)[0]) e.preventDefault();
+  if (form.id === "deeds" ? e.submitter.ariaBusy : busy(form)[0]) e.preventDefault(e.stopPropagation());
   else if (e.submitter) e.submitter.ariaBusy = e.submitter.ariaDisabled = "true";
   if (form === unsaved) unsaved = 0;
-});
+}, true);
 on("input change", "form[data-guard]", form => unsaved = form);
 addEventListener("beforeunload", e => unsaved?.isConnected && e.preventDefault());
 on("click", "[data-show]", button => {

@@ -5,17 +5,24 @@ from __future__ import annotations
 import functools
 import json
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pyotp
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from app import clock, crypto
 from app.cli.demo.fill import fill
 from app.core.states import DeliveryState
 from app.database import read, write
+from app.delivery.engine import new_engine
+from app.delivery.installed import installed
+from app.delivery.resolver import Resolver
+from app.delivery.sender import Sender
+from app.delivery.transfer import Egress
 from app.errors import Unavailable
 from app.models import Delivery, Event, Installation, Membership, Replay, ReplayState, User, Webhook
 from app.services import (
@@ -23,6 +30,7 @@ from app.services import (
     api_keys,
     browser_sessions,
     deliveries,
+    event_types,
     events,
     inboxes,
     invitations,
@@ -32,16 +40,19 @@ from app.services import (
     replays,
     roles,
     saved_views,
+    tests,
     two_factor,
     webhooks,
 )
 from app.services.log import LogQuery
 from app.services.replay_selection import Wanted
 from app.services.replays import Order
-from tests.conftest import posted
+from tests.conftest import posted, switch_on
 from tests.support import application
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from flask import Flask
 
     from app.cli.demo.scene import Scene
@@ -49,6 +60,7 @@ if TYPE_CHECKING:
     from app.services.scope import Actor
 
 EVENTS = 120
+HOUR_MS = 3_600_000
 LONG_NAME = "Reconciliation of everything that was sent to the warehouses of the north and never came back " * 2
 HOSTILE = '</pre><script>alert(1)</script><b onclick="x">'
 
@@ -94,6 +106,7 @@ def build(settings: Settings) -> House:
         _people(house, made, app)
         _things(house, made)
         _waiting(made.actor)
+        _tried(house, made.actor)
         _deliveries(house)
         _replays(house, made.actor)
         _broken(house, app)
@@ -190,9 +203,12 @@ def _things(house: House, made: Scene) -> None:
     inboxes.receive(inbox.token, "POST", [("Content-Type", "application/json"), ("X-Long", "y" * 200)], body)
     empty = inboxes.create(actor, "Nothing came yet")
     house.ids["empty_inbox"] = empty.id
-    system = organizations.system_of(_organization(actor))
-    long = events.publish(system, posted("job.created", body, "long-one", business_unit="north"), clock.now())
-    house.ids |= {"event": long.id, "type": "job.created", "unit": "north", "company": "tyne-valley"}
+    house.ids |= {
+        "event": _publish(actor, "job.created", body),
+        "type": "job.created",
+        "unit": "north",
+        "company": "tyne-valley",
+    }
 
 
 def _organization(actor: Actor) -> str:
@@ -201,43 +217,85 @@ def _organization(actor: Actor) -> str:
 
 
 def _waiting(actor: Actor) -> None:
-    """Deliveries that wait: one that has failed before, one is held, one is in the queue; and one that is canceled."""
-    system = organizations.system_of(_organization(actor))
+    """Deliveries that nobody sent yet, canceled, held and queued, and one that a webhook missed."""
     for number in range(2):
-        event = posted("job.assigned", b'{"id":%d}' % number, f"waiting-{number}", business_unit="north")
-        events.publish(system, event, clock.now())
-    with read() as session:
+        _publish(actor, "job.assigned", b'{"id":%d}' % number)
+    _publish(actor, "contractCreated", b"{}")
+    with write() as session:
         newest = select(Delivery.public_id).where(Delivery.state == DeliveryState.PENDING).order_by(Delivery.id.desc())
-        deliveries.cancel(actor, session.scalars(newest.limit(1)).one())
-        failed = select(Delivery.public_id).where(Delivery.state == DeliveryState.FAILED).order_by(Delivery.id)
-        deliveries.retry(actor, session.scalars(failed.limit(1)).one())
+        canceled = session.scalars(newest.limit(1)).one()
+        # what waits, waits for as long as anybody looks at it
+        later = update(Delivery).where(Delivery.state == DeliveryState.PENDING)
+        session.execute(later.values(next_attempt_at=clock.now() + HOUR_MS))
+    deliveries.cancel(actor, canceled)
+
+
+def _tried(house: House, actor: Actor) -> None:
+    """Deliveries to where nobody listens: tried once, tried twice, given up, and a test."""
+    event_types.create(actor, {"name": "house.built", "example": b'{"rooms":7}'})
+    url = "http://127.0.0.1:1025/nobody/listens"
+    retry = {"jitter": 0, "on_exhausted": "keep"}
+    for name, delays in (("Unreachable", [3600, 3600]), ("Given up", [])):
+        settings = {"name": name, "url": url, "events": ["house.built"], "retry": {**retry, "delays": delays}}
+        house.ids[name] = switch_on(actor, webhooks.create(actor, settings).webhook.id).id
+    for data in (b'{"rooms":7}', b'{"rooms":8}'):
+        _publish(actor, "house.built", data)
+    tests.send(actor, house.ids["Given up"])
+    with engine() as running:
+        running()
+        with read() as session:
+            again = session.scalars(_at(house.ids["Unreachable"]).limit(1)).one().public_id
+        deliveries.retry(actor, again)
+        running()
+
+
+@contextmanager
+def engine() -> Iterator[Callable[[], None]]:
+    """What delivers, once a call, whatever is due."""
+    sender = Sender(Egress(installed().allowed, certifi.where()))
+    resolver = Resolver(local_names=True, on_ready=sender.wake)
+    made = new_engine("builder", sender, resolver, roll=lambda: 0)
+    try:
+        yield lambda: made.run(linger_s=0)
+    finally:
+        sender.abort()
+        sender.close()
+        resolver.close()
+
+
+def _publish(actor: Actor, event_type: str, data: bytes) -> str:
+    system = organizations.system_of(_organization(actor))
+    event = posted(event_type, data, business_unit="north")
+    return events.publish(system, event, clock.now()).id
+
+
+def _at(webhook: str) -> Select[tuple[Delivery]]:
+    """The deliveries of a webhook, newest first."""
+    return select(Delivery).join(Webhook).where(Webhook.public_id == webhook).order_by(Delivery.id.desc())
 
 
 def _deliveries(house: House) -> None:
     """Name a delivery of each state, and one with two attempts."""
     s = DeliveryState
-    wanted: dict[str, Any] = {
-        "delivered": (Delivery.state == s.DELIVERED),
-        "failed": (Delivery.state == s.FAILED),
-        "canceled": (Delivery.state == s.CANCELED),
-        "queued": (Delivery.state == s.PENDING) & (Delivery.attempt_count == 0),
-        "skipped": (Delivery.state == s.SKIPPED),
-        "retrying": (Delivery.state == s.PENDING) & (Delivery.attempt_count > 0),
-        "held": (Delivery.state == s.PENDING) & Delivery.webhook_id.in_(select(Webhook.id).where(Webhook.paused)),
-        "tried_twice": Delivery.attempt_count > 1,
-        "test": Delivery.kind == "test",
+    tried, given_up = _at(house.ids["Unreachable"]), _at(house.ids["Given up"])
+    newest = select(Delivery).order_by(Delivery.id.desc())
+    wanted: dict[str, Select[tuple[Delivery]]] = {
+        "delivered": newest.where(Delivery.state == s.DELIVERED),
+        "failed": given_up.where(Delivery.kind == "normal"),
+        "canceled": newest.where(Delivery.state == s.CANCELED),
+        "skipped": _at(house.ids["off"]).where(Delivery.state == s.SKIPPED),
+        "retrying": tried.where(Delivery.attempt_count == 1),
+        "tried_twice": tried.where(Delivery.attempt_count == 2),
+        "held": _at(house.ids["paused"]).where(Delivery.state == s.PENDING),
+        "queued": _at(house.ids["on"]).where(Delivery.state == s.PENDING, Delivery.attempt_count == 0),
+        "test": given_up.where(Delivery.kind == "test"),
     }
-    with write() as session:
-        for name, where in wanted.items():
-            row = session.scalars(select(Delivery).where(where).order_by(Delivery.id.desc()).limit(1)).first()
-            if row is not None:
-                house.ids[name] = row.public_id
-                house.ids[f"event_of_{name}"] = session.get_one(Event, row.event_id).public_id
-        # what waits waits for as long as anybody looks at it
-        later = clock.now() + 3_600_000
-        session.execute(update(Delivery).where(Delivery.state == s.PENDING).values(next_attempt_at=later))
-    missing = set(wanted) - set(house.ids)
-    assert not missing, f"the demo made none of these: {missing}"
+    with read() as session:
+        for name, query in wanted.items():
+            row = session.scalars(query.limit(1)).first()
+            assert row is not None, f"no delivery is {name}"
+            house.ids[name] = row.public_id
+            house.ids[f"event_of_{name}"] = session.get_one(Event, row.event_id).public_id
 
 
 def _replays(house: House, actor: Actor) -> None:
@@ -250,7 +308,7 @@ def _replays(house: House, actor: Actor) -> None:
             replays.stop(actor, house.ids[name])
     with write() as session:
         running = session.scalars(select(Replay).where(Replay.state == ReplayState.RUNNING)).one()
-        running.next_at = clock.now() + 3_600_000
+        running.next_at = clock.now() + HOUR_MS
 
 
 def _broken(house: House, app: Flask) -> None:

@@ -150,7 +150,7 @@ def test_axe_finds_nothing_on_any_page_closed_or_opened(
         about = tab.evaluate(ABOUT)
         problems += about["wrong"]
         problems += axe.look_at(tab, "main details[open]") if about["folds"] else []
-        problems += _menus(tab, about["menus"], known) + _dialogs(tab, about["dialogs"], known)
+        problems += _dialogs(tab, about["dialogs"], known) + _menus(tab, about["menus"], known)
         if answer.status != one.code:
             problems.append(f"answered with {answer.status}")
         if one.code == 200:

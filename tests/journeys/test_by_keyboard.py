@@ -66,7 +66,6 @@ def test_a_webhook_is_made_turned_on_tested_and_its_test_found(tab: Any, receive
     tab_to(tab, tab.get_by_role("switch", name="Off: By keyboard"))
     tab.keyboard.press("Space")
     tab.locator("tr", has_text="By keyboard").get_by_text("On. Test payload: 200").wait_for()
-    assert tab.get_by_role("switch", name="On: By keyboard").evaluate(HAS_FOCUS), "the switch keeps the focus"
     tab_to(tab, tab.get_by_role("link", name="By keyboard", exact=True))
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/webhooks/whk_*")

@@ -156,7 +156,8 @@ def test_deliveries_are_chosen_by_a_filter_counted_replayed_and_stopped(house: H
     tab.fill("[name=rate]", "0.1")
     press(tab, f"Replay {figure[0]} deliveries")
     assert f"of {figure[0]}" in heading(tab)
-    press(tab, "Stop")
+    tab.locator("main").get_by_role("link", name="Stop", exact=True).click()
+    press(tab, "Stop replay")
     assert "Stopped" in heading(tab)
 
 
@@ -180,7 +181,7 @@ def test_views_are_saved_and_what_is_found_is_taken_away(house: House, tab: Any)
     tab.get_by_role("navigation", name="Views").get_by_role("link", name="Oldest failures").wait_for()
     tab.get_by_text("Export", exact=True).click()
     with tab.expect_download() as taken:
-        tab.get_by_role("link", name="CSV").click()
+        tab.get_by_role("link", name="CSV", exact=True).click()
     assert "failed" in taken.value.path().read_text()
 
 

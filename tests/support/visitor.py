@@ -31,7 +31,7 @@ class Form:
 
 
 class Page(HTMLParser):
-    """What came back: `code`, `text` without tags, `html`, and its forms by id or action, those of buttons that send a form elsewhere too."""
+    """What came back: `code`, `text` without tags, `html`, and its forms by id or action, a button's own action too."""
 
     def __init__(self, answer: requests.Response) -> None:
         super().__init__(convert_charrefs=True)
