@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 View = TypeVar("View", bound=Callable[..., Any])
 
 CSP = (
-    "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'{nonce}; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types htmx"
 )
@@ -250,7 +250,7 @@ def _finish_with(is_https: bool) -> Callable[[Response], Response]:
             response.headers.setdefault("Vary", VARY)
             return response
         headers = {
-            "Content-Security-Policy": CSP.format(nonce=g.get("nonce", "")),
+            "Content-Security-Policy": CSP.format(nonce=f" 'nonce-{g.nonce}'" if "nonce" in g else ""),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",

@@ -431,8 +431,9 @@ def webhook(view: WebhookView, voice: Voice, *, missed: int | None = None, days:
         return Sentence("paused", Markup("Paused by {} {}.").format(by, at), _waiting(view, "held"))
     if view.shut_until > voice.now_at:
         until = Markup("Backing off until {}").format(voice.near(view.shut_until, precision="m"))
-        after = Markup(" after {} in a row.").format(_times(view.failures_in_row, "failure"))
-        return Sentence("warning", until, after + _waiting(view, "waiting"))
+        failures = _times(view.failures_in_row, "failure")
+        why = Markup(" after {} in a row.").format(failures) if view.failures_in_row else " as the receiver asked."
+        return Sentence("warning", until, why + _waiting(view, "waiting"))
     if view.failing_since is not None:
         return _failing(view, voice)
     if view.last_success_at is None:

@@ -44,7 +44,7 @@ def test_demo_fills_an_empty_installation_that_can_then_be_looked_at(run, browse
     assert "Wrong" not in browser.post("/login", data=_form(browser, "/login", password)).text
     for path, words in {
         "/webhooks": "Salesforce jobs",
-        "/log?state=failed": "Old archive",
+        "/log?choose=webhook": "Old archive",
         "/events": "contract",
         "/members": "Priya Nair",
         "/units": "Provider BU",

@@ -156,7 +156,7 @@ def test_figures_are_read_by_the_key_of_the_counts(filled, owner, clock, make_we
         assert retention.oldest_hour(filled.row_id) is not None
 
     asked = [plan for plan in found if re.search(r"\bstat\b|pk_stat", plan)]
-    assert len(asked) == 4, found
+    assert len(asked) == 3, found
     for plan in asked:
         assert not re.search(r"Seq Scan on stat\b|SCAN stat\b", plan), plan
 

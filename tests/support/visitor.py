@@ -31,7 +31,7 @@ class Form:
 
 
 class Page(HTMLParser):
-    """What came back: `code`, `text` without tags, `html`, and its forms by id or action."""
+    """What came back: `code`, `text` without tags, `html`, and its forms by id or action, a button's own action too."""
 
     def __init__(self, answer: requests.Response) -> None:
         super().__init__(convert_charrefs=True)
@@ -42,6 +42,7 @@ class Page(HTMLParser):
         self.forms: dict[str, Form] = {}
         self._by_id: dict[str, Form] = {}
         self._loose: list[tuple[str, str, str]] = []
+        self._buttons: list[tuple[str, str]] = []
         self._open: Form | None = None
         self._select: tuple[str, str | None] | None = None
         self._area: tuple[str, str | None, list[str]] | None = None
@@ -49,6 +50,8 @@ class Page(HTMLParser):
         for owner, name, value in self._loose:
             if owner in self._by_id:
                 self._by_id[owner].fields.append((name, value))
+        for owner, action in self._buttons:
+            self.forms.setdefault(action, Form(action, self._by_id[owner].method, self._by_id[owner].fields))
 
     def part(self, begin: str, end: str) -> str:
         """Return the text between two marks of the HTML, without tags."""
@@ -76,6 +79,8 @@ class Page(HTMLParser):
             kind = told.get("type", "text")
             if kind not in ("radio", "checkbox") or "checked" in told:
                 self._keep(told["name"], told.get("value", "on" if kind == "checkbox" else ""), told.get("form"))
+        elif tag == "button" and "formaction" in told and "form" in told:
+            self._buttons.append((told["form"], told["formaction"]))
         elif tag == "select" and "name" in told:
             self._select = (told["name"], told.get("form"))
         elif tag == "option" and self._select is not None and "selected" in told:

@@ -165,7 +165,7 @@ def test_d4_send_test_payload_sends_webhook_test_signed_as_standard_webhooks_say
     webhook, receiver = subscribe("integrations", on=False)
     place = f"/webhooks/{webhook['id']}/test"
 
-    ada.look("/webhooks")
+    ada.look(f"/webhooks/{webhook['id']}")
     ada.send(ada.page.forms[place])
 
     request = only(receiver)

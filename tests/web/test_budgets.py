@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +41,7 @@ PAGES = (
     "/account",
 )
 MOST_STATEMENTS = 12
+ROOT = Path(__file__).resolve().parents[2]
 SYSTEMS = ("Billing", "Warehouse", "CRM", "Ledger", "Notifier", "Archive", "Search", "Data lake", "Fleet", "Payroll")
 PLACES = ("production", "staging", "Lisbon", "Porto", "Faro", "north", "south", "partners", "legacy")
 SENDS: tuple[dict[str, Any], ...] = ({}, {"events": ["job.created", "job.updated"]}, {"events": ["contractSigned"]})
@@ -67,6 +70,10 @@ def test_a_page_of_the_log_weighs_eight_kilobytes_with_all_that_is_on_it(app, cl
 
     assert page.text.count("</tr>") == 51
     assert weight(page) <= 8_000
+    drawn = {each for each in re.findall(r'(?:src|href)="(/static/[^"#]+)', page.text) if "favicon" not in each}
+    files = [(ROOT / each.partition("?")[0].lstrip("/")).read_bytes() for each in drawn]
+    assert len(files) + 1 <= 6  # requests until the page stands
+    assert weight(page) + sum(len(gzip.compress(each, 6)) for each in files) <= 60_000
 
 
 @on_one_database

@@ -279,6 +279,7 @@ def test_what_a_receiver_wrote_is_escaped_in_a_sentence():
             "warning",
             "Backing off until 09:40 after 20 failures in a row. 31 waiting.",
         ),
+        ({"shut_until": NOW + 2_400_000}, "warning", "Backing off until 09:40 as the receiver asked."),
         (
             {"paused": True, "paused_at": NOW, "paused_by": "Maria Silva", "waiting": 31},
             "paused",
