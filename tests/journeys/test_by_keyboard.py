@@ -76,8 +76,9 @@ def test_a_webhook_is_made_turned_on_tested_and_its_test_found(tab: Any, receive
     tab.wait_for_url("**/webhooks/whk_*tested=*")
 
     tab.goto("/log")
-    tab_to(tab, tab.locator("#filters summary", has_text="Webhook"))
+    tab_to(tab, tab.locator("#filters a", has_text="Webhook"))
     tab.keyboard.press("Enter")
+    tab.locator("#filters details[open] > summary:focus").wait_for()
     tab_to(tab, tab.get_by_label("By keyboard"))
     tab.keyboard.press("Space")
     tab.locator(".sentence", has_text="to By keyboard").wait_for()
