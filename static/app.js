@@ -1,4 +1,4 @@
-/* No page needs it. */
+/* Poll clock, countdowns, dialogs, copying, boxes, keys. No page needs it. */
 const doc = document, root = doc.documentElement, id = name => doc.getElementById(name);
 const $ = (selector, from = doc) => from.querySelector(selector);
 const $$ = (selector, from = doc) => [...from.querySelectorAll(selector)];
@@ -6,7 +6,7 @@ const listen = (types, run, options) => types.split(" ").forEach(type => doc.add
 const on = (types, selector, run, options) => listen(types, e => { const el = e.target.closest?.(selector); if (el) run(el, e); }, options);
 const make = (tag, textContent, className) => Object.assign(doc.createElement(tag), { textContent, className });
 
-/* Words: heard; seen; kept */
+/* Words: heard by readers; seen for 6 s; seen for as long as they hold */
 const say = text => id("said").replaceChildren(text);
 const fade = p => setTimeout(() => (p.matches(":hover, :focus-within") ? fade(p) : p.remove()), 6e3);
 const toast = text => { const p = make("p", text, "toast"); id("toasts").append(p); fade(p); };
@@ -20,7 +20,7 @@ function notice(text = "", label, act = () => location.reload()) {
   id("notice").replaceChildren(...text ? [p] : []);
 }
 
-/* Time, by the server's clock */
+/* Time left and passed, by the server's clock */
 const skew = $("meta[name=now]") ? $("meta[name=now]").content - Date.now() : 0;
 function span(ms, rough) {
   const s = Math.max(0, ms) / 1e3 | 0, m = s / 60 | 0, h = m / 60 | 0, d = h / 24 | 0;
@@ -37,7 +37,7 @@ function tick() {
   }
 }
 
-/* Theme and zone */
+/* Theme and zone: cookies that the server reads */
 const keep = (name, value) => doc.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax`;
 const home = Intl.DateTimeFormat().resolvedOptions().timeZone, { zone } = root.dataset;
 function useZone(name) {
@@ -56,7 +56,7 @@ on("submit", "form[data-prefer]", (form, e) => {
   e.submitter.closest("details").open = false;
 });
 
-/* The poll clock */
+/* The poll clock: names the tag of what is shown, waits as long as the server says */
 let inputAt = Date.now(), goodAt = inputAt, fails = 0, signedOut, paused = localStorage.live === "off";
 const pollAll = () => $$("[data-live]").forEach(poll);
 const wait = (el, seconds) => { clearTimeout(el.timer); el.timer = setTimeout(poll, seconds * 1e3, el); };
