@@ -65,7 +65,7 @@ function poll(el) {
   if (Date.now() - inputAt > 18e5) notice("Updates paused.", "Resume", () => { inputAt = Date.now(); notice(); pollAll(); });
   else el.dispatchEvent(new Event("poll"));
 }
-/* New rows */
+/* New rows wait behind a pill while somebody reads */
 function isAtRest(el) {
   const list = $(el.getAttribute("hx-target"));
   return scrollY < 8 && list && !list.contains(doc.activeElement) && !$("[name=open], :checked, [open]", list);
@@ -109,7 +109,7 @@ listen("visibilitychange", () => { tick(); pollAll(); });
 on("click", "[data-pause]", () => { localStorage.live = (paused = !paused) ? "off" : "on"; showPause(); pollAll(); });
 const showPause = () => root.toggleAttribute("data-paused", paused);
 
-/* Tints */
+/* A state that changed is tinted for a moment */
 let states;
 const badges = () => $$("tr[id] .badge").map(badge => [badge.closest("tr").id, badge.dataset.state, badge.closest("td").dataset]);
 listen("htmx:before:swap", () => states = new Map(badges()));
@@ -117,13 +117,13 @@ listen("htmx:after:swap", () => {
   for (const [row, state, cell] of badges()) if ((states.get(row) || state) !== state) { cell.changed = ""; setTimeout(() => delete cell.changed, 1200); }
   refresh();
 });
-/* htmx 4 stops modified clicks */
+/* htmx 4 stops modified clicks on links, then does not act on them */
 const held = e => e.ctrlKey || e.metaKey || e.altKey;
 listen("click", e => { if ((held(e) || e.shiftKey) && e.target.closest?.("a[href]")) e.stopPropagation(); }, true);
 const beside = ({ pathname, search }, name, target, replace) => htmx.ajax("GET", `${pathname}/${name}${search}`, { target, swap: "innerMorph", replace: replace && pathname + search });
 on("click", ".opener", (link, e) => { e.preventDefault(); beside(link, "rows", "#rows", true); });
 
-/* Dialogs hold pages */
+/* A dialog holds the page it links to */
 async function ask(url, opener) {
   const dialog = id("dialog"), body = id("dialog-body");
   await htmx.ajax("GET", url, { target: body, swap: "innerHTML" });
@@ -140,7 +140,7 @@ on("click", "dialog", (dialog, e) => {
   if (out || e.target === dialog) dialog.close();
 });
 
-/* Copying, on http too */
+/* Copying; on plain http a browser has no clipboard */
 function copyByHand(text, button) {
   const area = make("textarea", text, "sr");
   button.after(area);
@@ -163,7 +163,7 @@ on("click", "[data-copy]", async button => {
   } catch { toast("Not copied. Copy it by hand."); }
 });
 
-/* Forms go once */
+/* A form goes once, and says so when it is left unsaved */
 let unsaved;
 const busy = form => [...form?.elements || []].filter(b => b.ariaBusy), release = form => busy(form).forEach(b => { b.ariaBusy = b.ariaDisabled = null; });
 on("submit", "form[method=post]", (form, e) => {
@@ -180,7 +180,7 @@ on("click", "[data-show]", button => {
   button.lastChild.textContent = show ? "Hide" : "Show";
 });
 
-/* Boxes */
+/* Boxes over boxes, their counts, and a search among them */
 const boxes = (group, more = "") => $$(`[type=checkbox]:not([data-all])${more}`, group);
 function count(group) {
   const of = boxes(group).length, chosen = boxes(group, ":checked").length;
@@ -203,11 +203,11 @@ on("input", "[data-find]", field => {
   say(`${$$("li:not([hidden])", list).length} found`);
 });
 
-/* Menus close on exit */
+/* Menus close on leaving; those of the list are fetched when opened */
 listen("toggle", ({ target: el }) => { if (el.open && "more" in el.dataset) beside($(".title", el.closest("tr")), "menu", el.lastChild); }, true);
 listen("click focusin", e => $$(".menu[open]").forEach(menu => { if (!menu.contains(e.target)) menu.open = false; }));
 
-/* Keys */
+/* Keys: never in fields, never with modifiers */
 let prefix = 0;
 function row(step) {
   const rows = $$("main tbody tr:not(.detail)"), tr = doc.activeElement.closest("tr"), at = rows.indexOf(tr?.matches(".detail") ? tr.previousElementSibling : tr);
