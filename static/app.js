@@ -109,11 +109,15 @@ listen("visibilitychange", () => { tick(); pollAll(); });
 on("click", "[data-pause]", () => { localStorage.live = (paused = !paused) ? "off" : "on"; showPause(); pollAll(); });
 const showPause = () => root.toggleAttribute("data-paused", paused);
 
-/* A state that changed is tinted for a moment */
-let states;
+/* A state that changed is tinted for a moment; the switch that was pressed keeps the focus */
+let states, switched;
 const badges = () => $$("tr[id] .badge").map(badge => [badge.closest("tr").id, badge.dataset.state, badge.closest("td").dataset]);
-listen("htmx:before:swap", () => states = new Map(badges()));
+listen("htmx:before:swap", () => {
+  states = new Map(badges());
+  switched = doc.activeElement.matches("[role=switch]") && doc.activeElement.closest("tr")?.id;
+});
 listen("htmx:after:swap", () => {
+  if (switched && doc.activeElement === doc.body) $("[role=switch]", id(switched))?.focus();  /* it may be another element now */
   for (const [row, state, cell] of badges()) if ((states.get(row) || state) !== state) { cell.changed = ""; setTimeout(() => delete cell.changed, 1200); }
   refresh();
 });

@@ -66,6 +66,7 @@ def test_a_webhook_is_made_turned_on_tested_and_its_test_found(tab: Any, receive
     tab_to(tab, tab.get_by_role("switch", name="Off: By keyboard"))
     tab.keyboard.press("Space")
     tab.locator("tr", has_text="By keyboard").get_by_text("On. Test payload: 200").wait_for()
+    tab.locator("[role=switch][aria-label='On: By keyboard']:focus").wait_for()
     tab_to(tab, tab.get_by_role("link", name="By keyboard", exact=True))
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/webhooks/whk_*")

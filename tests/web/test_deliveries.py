@@ -162,6 +162,13 @@ def test_what_there_is_to_choose_from_comes_when_a_menu_is_opened(ada, delivery,
     assert " open" not in re.search(r'<form class="filters".*?</form>', ada.get("/log?choose=all").text, re.DOTALL)[0]
 
 
+def test_a_choice_that_no_menu_offers_any_more_stays_chosen(ada):
+    page = ada.get("/log?choose=more&kind=Long+gone&unit=sold")
+
+    for name, value in (("kind", "Long gone"), ("unit", "sold")):
+        assert f'name="{name}" value="{value}" checked' in page.text
+
+
 def test_a_filter_that_cant_be_read_is_explained(ada):
     for address, words in (
         ("/log?from=tomorrow", "isn&#39;t a time"),
