@@ -24,6 +24,8 @@ from app.services.log_query import LogQuery as LogQuery
 from app.services.log_query import beyond, conditions, floor_of, placed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.orm import Session
 
     from app.services.scope import Actor
@@ -158,22 +160,24 @@ class Stamp:
     is_busy: bool  # something is being sent
 
 
+_STAMPED = (
+    Delivery.id,
+    Delivery.state,
+    Delivery.attempt_count,
+    Delivery.next_attempt_at,
+    Delivery.created_at,
+    Delivery.finished_at,
+    Webhook.version,
+    Lane.shut_until,
+)
+
+
 def stamp(actor: Actor, asked: LogQuery) -> Stamp:
     """Return the stamp of a page: one query over ids and states. Raises `Invalid` for a bad cursor."""
     actor.require(Permission.LOG, Permission.WEBHOOKS)
     with read() as session:
         floor = floor_of(session, actor, asked)
-        query = matching(actor, asked).with_only_columns(
-            Delivery.id,
-            Delivery.state,
-            Delivery.attempt_count,
-            Delivery.next_attempt_at,
-            Delivery.created_at,
-            Delivery.finished_at,
-            Webhook.version,
-            Lane.shut_until,
-        )
-        query = placed(query, asked, floor).limit(min(asked.limit, MOST_LISTED) + 1)
+        query = placed(matching(actor, asked, _STAMPED), asked, floor).limit(min(asked.limit, MOST_LISTED) + 1)
         shown = tuple(tuple(row) for row in session.execute(query))
         arrived = _count_newer(session, actor, asked)
     moved_at = max((max(row[4], row[5] or 0) for row in shown), default=0)
@@ -183,7 +187,7 @@ def stamp(actor: Actor, asked: LogQuery) -> Stamp:
 def _count_newer(session: Session, actor: Actor, asked: LogQuery) -> int:
     if not asked.top:
         return 0
-    query = matching(actor, asked).with_only_columns(Delivery.id).where(beyond(asked.top, newer=True))
+    query = matching(actor, asked, (Delivery.id,)).where(beyond(asked.top, newer=True))
     return session.scalar(select(func.count()).select_from(query.limit(NEWER_COUNTED).subquery())) or 0
 
 
@@ -200,7 +204,7 @@ def counted(actor: Actor, asked: LogQuery) -> Counted:
     asked = replace(asked, cursor=None, newer=False, top=None, oldest_first=False)
     with read() as session:
         floor = floor_of(session, actor, asked)
-        query = placed(matching(actor, asked).with_only_columns(Delivery.id), asked, floor).limit(COUNTED + 1)
+        query = placed(matching(actor, asked, (Delivery.id,)), asked, floor).limit(COUNTED + 1)
         found = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     return Counted(found, floor[0] if floor else None)
 
@@ -210,12 +214,12 @@ def count(actor: Actor, asked: LogQuery) -> int:
     return counted(actor, asked).matching
 
 
-def matching(actor: Actor, asked: LogQuery) -> Select[*tuple[Any, ...]]:
-    """Select the columns of `row_of` of what matches. Raises `Invalid` where payloads would have to be looked at."""
+def matching(actor: Actor, asked: LogQuery, columns: Sequence[Any] = ()) -> Select[*tuple[Any, ...]]:
+    """Select columns of what matches; left out: those of `row_of`. Raises `Invalid` if payloads had to be looked at."""
     if asked.is_inside:
         raise Invalid([Problem("inside", "Payloads are searched in the list alone. Take that box away first.")])
     query = (
-        select(*_COLUMNS)
+        select(*(columns or _COLUMNS))
         .join(Event, Event.id == Delivery.event_id)
         .join(Webhook, Webhook.id == Delivery.webhook_id)
         .join(Lane, Lane.webhook_id == Webhook.id)
