@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Row, Select, func, select
@@ -139,7 +140,7 @@ def page(actor: Actor, asked: LogQuery) -> Page:
         floor = floor_of(session, actor, asked)
         query = placed(matching(actor, asked), asked, floor)
         found = session.execute(query.limit(limit + 1)).all()
-        arrived = _count_newer(session, actor, asked)
+        arrived = _arrived(session, actor, asked)
     has_more, found = len(found) > limit, found[:limit]
     rows = tuple(row_of(row) for row in (found[::-1] if asked.newer else found))
     looked_to = None if has_more or floor is None else floor[0]
@@ -177,18 +178,29 @@ def stamp(actor: Actor, asked: LogQuery) -> Stamp:
     actor.require(Permission.LOG, Permission.WEBHOOKS)
     with read() as session:
         floor = floor_of(session, actor, asked)
-        query = placed(matching(actor, asked, _STAMPED), asked, floor).limit(min(asked.limit, MOST_LISTED) + 1)
-        shown = tuple(tuple(row) for row in session.execute(query))
-        arrived = _count_newer(session, actor, asked)
+        shown = tuple(tuple(row) for row in session.execute(_stamped(actor, asked, floor)))
+        arrived = _arrived(session, actor, asked)
     moved_at = max((max(row[4], row[5] or 0) for row in shown), default=0)
     return Stamp(shown, arrived, moved_at, any(row[1] is S.SENDING for row in shown))
 
 
-def _count_newer(session: Session, actor: Actor, asked: LogQuery) -> int:
-    if not asked.top:
-        return 0
-    query = matching(actor, asked, (Delivery.id,)).where(beyond(asked.top, newer=True))
-    return session.scalar(select(func.count()).select_from(query.limit(NEWER_COUNTED).subquery())) or 0
+def _arrived(session: Session, actor: Actor, asked: LogQuery) -> int:
+    """How many have come since the page was pinned."""
+    return (session.scalar(_newer(actor, asked)) or 0) if asked.top else 0
+
+
+# Kept for a page's polls: building these statements costs more than running them. Nothing in them hangs on the clock.
+
+
+@lru_cache(128)
+def _stamped(actor: Actor, asked: LogQuery, floor: tuple[int, int] | None) -> Select[*tuple[Any, ...]]:
+    return placed(matching(actor, asked, _STAMPED), asked, floor).limit(min(asked.limit, MOST_LISTED) + 1)
+
+
+@lru_cache(128)
+def _newer(actor: Actor, asked: LogQuery) -> Select[int]:
+    newer = matching(actor, asked, (Delivery.id,)).where(beyond(str(asked.top), newer=True)).limit(NEWER_COUNTED)
+    return select(func.count()).select_from(newer.subquery())
 
 
 class Counted(NamedTuple):
