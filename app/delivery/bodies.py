@@ -13,8 +13,9 @@ MOST_BYTES = 16 * 1024 * 1024
 
 
 class Body(NamedTuple):
-    """The bytes that go out, how the log keeps them, and what they were made with besides the event."""
+    """The bytes that go out, how the log keeps them, and what they were made of."""
 
+    event: str
     sent: bytes
     kept: SentBodyRow
     shape: Shape
@@ -22,15 +23,15 @@ class Body(NamedTuple):
 
 
 class SharedBodies:
-    """The bodies made last, by event and shape."""
+    """The bodies made last, by shape and the event's public id: a row's number may be another event's one day."""
 
     def __init__(self) -> None:
-        self._bodies: dict[tuple[int, int], Body] = {}
+        self._bodies: dict[tuple[str, int], Body] = {}
         self._bytes = 0
 
-    def of(self, event_id: int, shape: Shape, around: Surroundings) -> Body | None:
+    def of(self, event: str, shape: Shape, around: Surroundings) -> Body | None:
         """Return the body of an event in this shape, if it was made and its directory entries are still the same."""
-        body = self._bodies.get((event_id, id(shape)))
+        body = self._bodies.get((event, id(shape)))
         return body if body is not None and body.around == around else None
 
     def keep(self, body: Body) -> None:
@@ -41,4 +42,4 @@ class SharedBodies:
         if self._bytes > MOST_BYTES:
             self._bodies.clear()
             self._bytes = len(body.sent)
-        self._bodies[body.kept.event_id, id(body.shape)] = body  # holds the shape: its id can't become another's
+        self._bodies[body.event, id(body.shape)] = body  # holds the shape: its id can't become another's

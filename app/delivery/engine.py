@@ -227,9 +227,9 @@ class Engine:
         look = queue.look(now, self.worker)
         claims: list[Claim] = []
         if look.by_hand:
-            claims += queue.claim_by_hand(max(1, BATCH - self._in_hand), now, self._lease_ms())
+            claims += queue.claim_by_hand(max(1, BATCH - self._in_hand), now, queue.LEASE_MS)
         if look.suspects and not self._holds_suspect():
-            claims += queue.claim_suspect(now, self._lease_ms())
+            claims += queue.claim_suspect(now, queue.LEASE_MS)
         return claims + self._claim_shares(look.lines, now)
 
     def _holds_suspect(self) -> bool:
@@ -247,7 +247,7 @@ class Engine:
         shares = fairness.share([self._line(line) for line in due], places)
         if not shares:
             return []
-        lease_ms = self._lease_ms()
+        lease_ms = queue.LEASE_MS
         held = {w for w in shares if self._held_until.get(w, 0) > now + lease_ms // 2}
         claims = queue.claim(shares, held, self.worker, now, lease_ms)
         for webhook_id in shares.keys() - held:
@@ -267,9 +267,6 @@ class Engine:
         if self._not_before.get(line.webhook_id, 0.0) > time.monotonic() or self._unrecorded[line.webhook_id]:
             room = 0
         return Line(line.webhook_id, line.organization_id, room, line.retrying, proven.last_served, line.replaying)
-
-    def _lease_ms(self) -> int:
-        return queue.LEASE_MS
 
     def _load(self, claims: list[Claim]) -> None:
         if not claims:
@@ -362,12 +359,14 @@ class Engine:
 
     def _body(self, held: InHand, facts: EventFacts, kept: DeliverySettings, now: int) -> Body:
         """The bytes that were sent before, unless the webhook was edited since; else shaped now, or for another."""
+        event = held.event
         if held.sent is not None and kept.edited_at < held.sent.started_at:
-            return Body(held.sent.body, build.sent_body(held.event, held.sent.body), kept.shape, held.around)
-        body = self._bodies.of(held.event.id, kept.shape, held.around)
+            again = held.sent.body
+            return Body(event.public_id, again, build.sent_body(event, again), kept.shape, held.around)
+        body = self._bodies.of(event.public_id, kept.shape, held.around)
         if body is None:
             shaped = build.body_of(facts, kept, now)
-            body = Body(shaped, build.sent_body(held.event, shaped), kept.shape, held.around)
+            body = Body(event.public_id, shaped, build.sent_body(event, shaped), kept.shape, held.around)
             self._bodies.keep(body)
         return body
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import trustme
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from app.core import signing
 from app.core.addresses import Allowed
@@ -19,7 +19,7 @@ from app.delivery import installed as surroundings
 from app.delivery import queue
 from app.delivery import settings as kept
 from app.delivery.installed import installed
-from app.models import Delivery
+from app.models import Delivery, Event
 from app.services import companies, deliveries, signing_secrets, tests, webhooks
 from tests.support import rows
 from tests.support.receiver import Receiver, answer
@@ -585,6 +585,22 @@ class TestEdits:
             headers = dict(request.headers)
             assert signing.check(scheme, [made.secret], headers, request.body, now_s).valid is is_old_valid
             assert signing.check(scheme, [new], headers, request.body, now_s).valid is is_new_valid
+
+
+class TestSharedBodies:
+    def test_an_event_in_the_row_of_a_deleted_one_goes_out_with_its_own_data(
+        self, publish, make_webhook, receiver, deliver
+    ):
+        make_webhook(url=receiver.url)
+        publish(data=b'{"n":1}')
+        deliver()
+        with write() as session:
+            session.execute(delete(Event))
+
+        publish(data=b'{"n":2}')
+        deliver()
+
+        assert [b'"data":{"n":2}' in request.body for request in receiver.requests] == [False, True]
 
 
 class TestWhatCannotBeSent:
