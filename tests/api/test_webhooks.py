@@ -311,11 +311,13 @@ def test_a_test_can_send_an_example_or_a_past_event(api, make, receiver, deliver
     event = api.post("/events", b'{"type":"job.created","data":{"total":1.50}}').json["id"]
 
     api.post(path, {"event_type": job_created})
+    deliver()
     api.post(path, {"event": event})
     deliver()
 
-    assert b'"data":{"id":42}' in receiver.requests[0].body
-    assert b'"data":{"total":1.50}' in receiver.requests[1].body
+    example, past = receiver.requests
+    assert b'"data":{"id":42}' in example.body
+    assert b'"data":{"total":1.50}' in past.body
 
 
 @pytest.mark.parametrize(
