@@ -14,3 +14,8 @@ def is_readable(text: str) -> bool:
     """
     shown = text.translate(_JOINERS)
     return shown.isprintable() and bool(shown or not text)
+
+
+def is_name(text: str, longest: int) -> bool:
+    """Whether a text may name something: 1 to `longest` readable characters."""
+    return 0 < len(text) <= longest and is_readable(text)

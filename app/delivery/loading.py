@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 delivery = core_table(Delivery)
 attempt = core_table(Attempt)
-sent_body = core_table(SentBody)
 event = core_table(Event)
 
 
@@ -59,17 +58,17 @@ def sent_by(claims: Sequence[Claim]) -> dict[int, Sent]:
     """Load what the latest attempt of each claimed delivery sent, by its id; those that sent nothing are absent."""
     if not claims:
         return {}
-    body = sent_body.c
+    of_event = (SentBody.event_id == event.c.id) & (SentBody.digest == attempt.c.body_digest)
     query = (
-        select(attempt.c.delivery_id, attempt.c.started_at, body.head, body.tail, body.has_data, event.c.data)
+        select(attempt.c.delivery_id, attempt.c.started_at, event.c.data, SentBody)
         .join(delivery, delivery.c.id == attempt.c.delivery_id)
         .join(event, event.c.id == delivery.c.event_id)
-        .join(sent_body, (body.event_id == event.c.id) & (body.digest == attempt.c.body_digest))
+        .join(SentBody, of_event)
         .where(attempt.c.delivery_id.in_([item.id for item in claims]))
         .order_by(attempt.c.number)
     )
     with read() as session:
-        rows = session.execute(query).all()
-    return {
-        row.delivery_id: Sent(row.started_at, row.head + (row.data if row.has_data else b"") + row.tail) for row in rows
-    }
+        return {
+            delivery_id: Sent(started_at, body.whole(data))
+            for delivery_id, started_at, data, body in session.execute(query)
+        }

@@ -66,3 +66,7 @@ class SentBody(Model):
     head: Mapped[bytes] = mapped_column(LargeBinary)
     tail: Mapped[bytes] = mapped_column(LargeBinary)
     has_data: Mapped[bool]
+
+    def whole(self, data: bytes) -> bytes:
+        """Return the bytes that were sent, given the event's data."""
+        return bytes(self.head + data + self.tail) if self.has_data else bytes(self.head)

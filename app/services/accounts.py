@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from sqlalchemy import select
 
-from app.core.texts import is_readable
+from app.core.texts import is_name
 from app.database import read, write
 from app.errors import Invalid, NotFound, Problem
 from app.models import User
@@ -36,7 +36,7 @@ class Preferences:
 def rename(actor: Actor, name: str) -> None:
     """Change the acting user's own name. Raises `Invalid`."""
     name = name.strip()
-    if not 0 < len(name) <= LONGEST_NAME or not is_readable(name):
+    if not is_name(name, LONGEST_NAME):
         raise Invalid([Problem("name", f"Enter a name of 1 to {LONGEST_NAME} characters.")])
     with write() as session:
         user = session.scalar(select(User).where(User.public_id == actor.public_id))

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from app import clock
 from app.core.access import Scope
 from app.core.passwords import email_problem
-from app.core.texts import is_readable
+from app.core.texts import is_name
 from app.database import read, write
 from app.errors import Invalid, NotFound, Problem
 from app.models import Event, Membership, Organization, User, Webhook
@@ -46,16 +46,15 @@ class Added:
     api_key: str | None
 
 
-def list_all(operator: Actor) -> list[Listed]:
-    """Return every organization by name."""
+def list_all(operator: Actor, *, only: str | None = None) -> list[Listed]:
+    """Return every organization by name, or `only` the one with this id."""
     operator.require_operator()
     mine = Organization.id
     members = select(func.count(Membership.id)).where(Membership.organization_id == mine).scalar_subquery()
     hooks = select(func.count(Webhook.id)).where(Webhook.organization_id == mine, Webhook.deleted_at.is_(None))
     with read() as session:
-        rows = session.execute(
-            select(Organization, members, hooks.scalar_subquery()).order_by(Organization.name, Organization.id)
-        ).all()
+        query = select(Organization, members, hooks.scalar_subquery()).order_by(Organization.name, Organization.id)
+        rows = session.execute(query if only is None else query.where(Organization.public_id == only)).all()
         return [
             Listed(row.public_id, row.name, row.created_at, people, webhooks, _count_events(session, row.id), row.id)
             for row, people, webhooks in rows
@@ -69,10 +68,10 @@ def _count_events(session: Session, organization: int) -> int:
 
 def find(operator: Actor, public_id: str) -> Listed:
     """Return one organization. Raises `NotFound`."""
-    found = next((each for each in list_all(operator) if each.id == public_id), None)
-    if found is None:
+    found = list_all(operator, only=public_id)
+    if not found:
         raise NotFound
-    return found
+    return found[0]
 
 
 def add(operator: Actor, name: str, email: str, admin: str, *, with_key: bool = False) -> Added:
@@ -85,7 +84,7 @@ def add(operator: Actor, name: str, email: str, admin: str, *, with_key: bool = 
     problems = name_problems("organization", name)
     if words := email_problem(email):
         problems.append(Problem("email", words))
-    if not 0 < len(admin) <= LONGEST_NAME or not is_readable(admin):
+    if not is_name(admin, LONGEST_NAME):
         problems.append(Problem("name", f"Give a name of 1 to {LONGEST_NAME} characters."))
     if problems:
         raise Invalid(problems)

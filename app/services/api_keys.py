@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from app import clock, crypto
 from app.core.access import Permission, Scope
+from app.core.texts import is_name
 from app.database import read, write
 from app.errors import Invalid, Problem, Refused, Unavailable
 from app.models import ApiKey
@@ -125,7 +126,7 @@ def add(session: Session, actor: Actor, name: str, scopes: Sequence[str], expire
 
 def _problems(actor: Actor, name: str, scopes: Sequence[str], expires_at: int | None, now: int) -> list[Problem]:
     problems = []
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+    if not is_name(name, LONGEST_NAME):
         problems.append(Problem("name", f"Give the key a name of 1 to {LONGEST_NAME} characters."))
     known = {scope.value for scope in Scope}
     unknown = [scope for scope in scopes if scope not in known]

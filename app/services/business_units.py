@@ -10,6 +10,7 @@ from sqlalchemy import Select, Text, func, select, type_coerce, update
 
 from app import clock, ids
 from app.core.access import Permission
+from app.core.texts import is_name
 from app.database import read, write
 from app.errors import Conflict, Invalid, NotFound, Problem
 from app.models import BusinessUnit, Company, Event, MembershipUnit, Webhook, WebhookUnit
@@ -48,11 +49,13 @@ class Listed:
     """Webhooks that chose it or hear of all units."""
 
 
-def list_all(actor: Actor) -> list[Unit]:
-    """Return all business units by name."""
+def list_all(actor: Actor, *, only: str | None = None) -> list[Unit]:
+    """Return all business units by name, or `only` the one with this external id."""
     actor.require(Permission.DIRECTORY, Permission.WEBHOOKS, Permission.MEMBERS)
     with read() as session:
         query = for_org(session, actor, BusinessUnit).query().order_by(BusinessUnit.name, BusinessUnit.id)
+        if only is not None:
+            query = query.where(BusinessUnit.external_id == only)
         return [_view(row) for row in session.scalars(query)]
 
 
@@ -70,9 +73,9 @@ def find(actor: Actor, external_id: str) -> Unit:
         return _view(row_of(session, actor, external_id))
 
 
-def overview(actor: Actor) -> list[Listed]:
-    """Return all business units by name, with their counts, in five queries however many there are."""
-    units = list_all(actor)
+def overview(actor: Actor, *, only: str | None = None) -> list[Listed]:
+    """Return all business units by name, or `only` one, with their counts, in five queries however many there are."""
+    units = list_all(actor, only=only)
     with read() as session:
         companies = _counted(session, Company.business_unit_id, units)
         members = _counted(session, MembershipUnit.business_unit_id, units)
@@ -99,10 +102,10 @@ def overview(actor: Actor) -> list[Listed]:
 
 def usage(actor: Actor, external_id: str) -> Listed:
     """Return one business unit with its counts. Raises `NotFound`."""
-    found = next((each for each in overview(actor) if each.unit.external_id == external_id), None)
-    if found is None:
+    found = overview(actor, only=external_id)
+    if not found:
         raise NotFound
-    return found
+    return found[0]
 
 
 def _counted(session: Session, column: Any, units: list[Unit]) -> dict[int, int]:
@@ -179,7 +182,7 @@ def check_external_id(external_id: str) -> None:
 def checked_name(name: str) -> str:
     """Return a name without blanks at its ends. Raises `Invalid`."""
     name = name.strip()
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+    if not is_name(name, LONGEST_NAME):
         raise Invalid([Problem("name", f"A name has 1 to {LONGEST_NAME} visible characters.")])
     return name
 

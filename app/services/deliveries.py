@@ -195,10 +195,7 @@ def _attempts(session: Session, row_ids: Sequence[int]) -> dict[int, list[Attemp
 
 def _bodies(session: Session, data: dict[int, bytes]) -> dict[tuple[int, bytes], bytes]:
     query = select(SentBody).where(SentBody.event_id.in_(list(data)))
-    return {
-        (row.event_id, bytes(row.digest)): row.head + (data[row.event_id] if row.has_data else b"") + row.tail
-        for row in session.scalars(query)
-    }
+    return {(row.event_id, bytes(row.digest)): row.whole(data[row.event_id]) for row in session.scalars(query)}
 
 
 def _attempt(row: Attempt, delivery: str, event_id: int, bodies: dict[tuple[int, bytes], bytes]) -> AttemptView:

@@ -19,6 +19,7 @@ from app.core import cursors, signing
 from app.core.access import Permission
 from app.core.redaction import MASK, is_secret_header
 from app.core.signing import Step, Verdict
+from app.core.texts import is_name
 from app.database import read, write
 from app.delivery import settings
 from app.delivery.installed import installed
@@ -126,7 +127,7 @@ def create(actor: Actor, name: str) -> InboxView:
     """Create an inbox that answers 200."""
     actor.require(Permission.WEBHOOKS)
     name = name.strip()
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+    if not is_name(name, LONGEST_NAME):
         raise Invalid([Problem("name", f"Give the inbox a name of 1 to {LONGEST_NAME} characters.")])
     with write() as session:
         inbox = Inbox(

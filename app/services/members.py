@@ -13,6 +13,7 @@ from app import clock, crypto, ids
 from app.core.access import Permission
 from app.core.passwords import email_problem, password_problem
 from app.core.states import Reason
+from app.core.texts import is_name
 from app.database import read, write
 from app.delivery import bell, settings
 from app.errors import Conflict, Invalid, NotFound, Problem
@@ -195,7 +196,7 @@ def _problems(email: str, name: str, password: str | None) -> list[Problem]:
     problems = []
     if words := email_problem(email):
         problems.append(Problem("email", words))
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+    if not is_name(name, LONGEST_NAME):
         problems.append(Problem("name", f"Give a name of 1 to {LONGEST_NAME} characters."))
     if password is not None and (words := password_problem(password, email)):
         problems.append(Problem("password", words))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from app.core.access import Permission
+from app.core.texts import is_name
 from app.database import read, write
 from app.delivery.installed import installed
 from app.errors import Invalid, Problem
@@ -93,7 +94,7 @@ def new_webhooks(actor: Actor) -> Begins:
 
 def _problems(wanted: OrganizationSettings) -> list[Problem]:
     problems = []
-    if not 0 < len(wanted.name) <= LONGEST_NAME or not wanted.name.isprintable():
+    if not is_name(wanted.name, LONGEST_NAME):
         problems.append(Problem("name", f"Give the organization a name of 1 to {LONGEST_NAME} characters."))
     if wanted.default_preset is not None and wanted.default_preset not in installed().presets:
         problems.append(Problem("default_preset", f"There is no preset {wanted.default_preset}. Choose another."))

@@ -13,6 +13,7 @@ from app import clock, crypto, ids
 from app.core import access
 from app.core.access import Scope
 from app.core.passwords import email_problem, password_problem
+from app.core.texts import is_name
 from app.database import read, write
 from app.errors import Conflict, Invalid, NotFound, Problem
 from app.models import Installation, Membership, Organization, Role, User
@@ -79,7 +80,7 @@ def create(session: Session, name: str, now: int) -> Organization:
 
 def name_problems(field: str, name: str) -> list[Problem]:
     """Say what is wrong with an organization's name."""
-    if 0 < len(name) <= LONGEST_NAME and name.isprintable():
+    if is_name(name, LONGEST_NAME):
         return []
     return [Problem(field, f"Give the organization a name of 1 to {LONGEST_NAME} characters.")]
 

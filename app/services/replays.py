@@ -14,6 +14,7 @@ from app import clock, ids
 from app.core import cursors
 from app.core.access import Permission
 from app.core.states import DeliveryState, Reason
+from app.core.texts import is_readable
 from app.database import door_of, read, write
 from app.delivery import queue
 from app.errors import Conflict, Invalid, Problem
@@ -121,7 +122,7 @@ def _check(order: Order) -> None:
     problems = []
     if not math.isfinite(order.rate) or not SLOWEST <= order.rate <= FASTEST:
         problems.append(Problem("rate", f"Choose a rate from {SLOWEST:g} to {FASTEST:g} a second."))
-    if len(order.why) > LONGEST_WHY or not order.why.isprintable():
+    if len(order.why) > LONGEST_WHY or not is_readable(order.why):
         problems.append(Problem("reason", f"Keep the reason to one line of {LONGEST_WHY} characters."))
     if order.id is not None and not _NEW_ID.fullmatch(order.id):
         problems.append(Problem("id", "Leave the id out, or take it from the form."))

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from app.core.access import ADMIN, Permission
+from app.core.texts import is_name
 from app.database import read, write
 from app.errors import Conflict, Invalid, NotFound, Problem, Refused
 from app.models import Membership, Organization, Role
@@ -222,7 +223,7 @@ def _known(permissions: Iterable[str]) -> frozenset[Permission]:
 
 def _free_name(name: str, others: Iterable[Role]) -> str:
     name = name.strip()
-    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME or not name.isprintable():
+    if not _NAME.fullmatch(name) or not is_name(name, LONGEST_NAME):
         words = (
             f"Give the role a name of 1 to {LONGEST_NAME} characters that begins with a letter or digit; not / ? # %."
         )

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from app import clock, ids
 from app.core.access import Permission
+from app.core.texts import is_name
 from app.database import read, write
 from app.errors import Invalid, NotFound, Problem, Refused
 from app.models import Membership, SavedView
@@ -104,7 +105,7 @@ def delete(actor: Actor, public_id: str) -> View:
 
 def _checked(session: Session, actor: Actor, name: str, other_than: int = 0) -> str:
     name = " ".join(name.split())
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+    if not is_name(name, LONGEST_NAME):
         raise Invalid([Problem("name", f"Give the view a name of 1 to {LONGEST_NAME} characters.")])
     if session.scalar(_mine(actor).where(SavedView.name == name, SavedView.id != other_than)) is not None:
         raise Invalid([Problem("name", f"You have a view {name} already. Choose another name.")])

@@ -133,7 +133,7 @@ def latest(actor: Actor, public_id: str) -> SentRequest | None:
         if found is None:
             return None
         delivery, lines, data, body = found
-        return SentRequest(delivery, tuple(headers_of(bytes(lines))), _whole(body, data))
+        return SentRequest(delivery, tuple(headers_of(bytes(lines))), body.whole(data))
 
 
 def check(actor: Actor, public_id: str, headers: Mapping[str, str], body: bytes) -> Verdict:
@@ -174,11 +174,7 @@ def _sent(session: Session, webhook: Webhook, headers: Mapping[str, str]) -> byt
     if found is None:
         return None
     data, body = found
-    return _whole(body, data)
-
-
-def _whole(body: SentBody, data: bytes) -> bytes:
-    return bytes(body.head + (data if body.has_data else b"") + body.tail)
+    return body.whole(data)
 
 
 def _day(secret: SigningSecret) -> str:

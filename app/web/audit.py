@@ -150,8 +150,11 @@ def named(action: str) -> str:
 
 def telling() -> dict[str, Any]:
     """What templates that show recorded changes tell them with."""
-    called = lambda field: FIELD_WORDS.get(field) or field.replace("_", " ")  # noqa: E731
-    return {"words": named, "short": short, "called": called, "because": because}
+    return {"words": named, "short": short, "called": _called, "because": because}
+
+
+def _called(field: str) -> str:
+    return FIELD_WORDS.get(field) or field.replace("_", " ")
 
 
 def because(reason: str) -> str:

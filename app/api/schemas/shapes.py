@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from app.core.texts import is_readable
+
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _LAST_S = 253_402_300_799
@@ -83,7 +85,7 @@ def left_out(*words: str, about: str | None = None) -> Any:
 
 
 def _title(value: Any) -> Any:
-    if isinstance(value, str) and not value.isprintable():
+    if isinstance(value, str) and not is_readable(value):
         raise ValueError("It contains a character that can't be seen. Type it anew.")
     return value.strip() if isinstance(value, str) else value
 
