@@ -125,6 +125,7 @@ def _load(settings: Settings) -> Installed:
         presets=known[1],
         packs=known[2],
         allowed=Allowed(settings.allow_networks, frozenset(settings.allow_ports)),
+        preset_files=tuple(presets.items()),
     )
 
 

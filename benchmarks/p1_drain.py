@@ -21,9 +21,11 @@ from app.core.addresses import Allowed
 from app.core.urls import Url, parse
 from app.delivery.engine import Engine
 from app.delivery.installed import installed
-from app.delivery.resolver import Answer, Resolver
+from app.delivery.orders import Terms
+from app.delivery.resolver import Answer
 from app.delivery.sender import Sender
 from app.delivery.transfer import Egress, Request
+from app.delivery.wire_process import WireProcess
 from benchmarks.place import DATA_1K, make_webhooks, place, publish_many
 from benchmarks.receiver import Receiver, receiver
 from benchmarks.report import Figure
@@ -54,9 +56,9 @@ def run(rounds: int) -> list[Figure]:
 def _drain(to: Receiver) -> float:
     with place() as at:
         make_webhooks(at, to.url, WEBHOOKS)
-        sender = Sender(Egress(installed().allowed, certifi.where()), seats=256)
-        resolver = Resolver(on_ready=sender.wake)
-        engine = Engine("bench", sender, resolver, lambda: secrets.randbelow(16), 256)
+        egress = Egress(installed().allowed, certifi.where())
+        wire = WireProcess(Terms(egress, 256, False, installed().preset_files, "text", ""))
+        engine = Engine("bench", wire, lambda: secrets.randbelow(16), 256)
         engine.run(linger_s=0)  # the test payloads of turning on
         publish_many(at, DELIVERIES // WEBHOOKS)
         gc.collect()
@@ -66,8 +68,7 @@ def _drain(to: Receiver) -> float:
         engine.run(linger_s=0)
         took = time.perf_counter() - began
         assert to.answered - before == DELIVERIES, "not every delivery arrived"
-        sender.close()
-        resolver.close()
+        engine.close()
         gc.unfreeze()
         return DELIVERIES / took
 

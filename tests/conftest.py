@@ -31,6 +31,7 @@ from app.delivery.installed import installed
 from app.delivery.resolver import Resolver
 from app.delivery.sender import Sender
 from app.delivery.transfer import Egress
+from app.delivery.wire import Wire
 from app.errors import Conflict
 from app.models import Attempt, BusinessUnit, Delivery, Membership, Organization, Role, User, Webhook
 from app.services import business_units, event_types, events, organizations, routing, webhooks
@@ -266,14 +267,12 @@ def make_engine(app: Flask) -> Iterator[MakeEngine]:
     def make(worker: str) -> Engine:
         sender = Sender(Egress(installed().allowed, certifi.where()))
         resolver = Resolver(local_names=True, on_ready=sender.wake)
-        made.append(new_engine(worker, sender, resolver, roll=lambda: 0))
+        made.append(new_engine(worker, Wire(sender, resolver, installed().settings.concurrency), roll=lambda: 0))
         return made[-1]
 
     yield make
     for engine in made:
-        engine.sender.abort()
-        engine.sender.close()
-        engine.resolver.close()
+        engine.close()
 
 
 @pytest.fixture

@@ -138,9 +138,9 @@ class Process:
         from app import crypto
         from app.delivery.engine import new_engine
         from app.delivery.installed import installed
-        from app.delivery.resolver import Resolver
-        from app.delivery.sender import Sender
+        from app.delivery.orders import Terms
         from app.delivery.transfer import Egress
+        from app.delivery.wire_process import WireProcess
         from app.scheduler import Clockwork
 
         worker_name = f"{socket.gethostname()}-{os.getpid()}-{crypto.new_token()[:6]}"
@@ -150,9 +150,17 @@ class Process:
         base = installed().base
         own = (base.host, base.port) if base else None
         egress = Egress(installed().allowed, ca_file, own, listening=frozenset({self._settings.port}))
-        sender = Sender(egress, seats=self._settings.concurrency)
-        resolver = Resolver(local_names=bool(installed().allowed.networks), on_ready=sender.wake)
-        engine = new_engine(worker_name, sender, resolver)
+        settings = self._settings
+        local_names = bool(installed().allowed.networks)
+        terms = Terms(
+            egress,
+            settings.concurrency,
+            local_names,
+            installed().preset_files,
+            settings.log_format,
+            settings.faults,
+        )
+        engine = new_engine(worker_name, WireProcess(terms))
         clockwork = Clockwork(engine, context, self._die)
         clockwork.start()
         return engine, clockwork
@@ -167,8 +175,7 @@ class Process:
             clockwork.stop(2.0)
         queue.let_go(engine.worker)
         system.leave(engine.worker)
-        engine.sender.close()
-        engine.resolver.close()
+        engine.close()
 
     def _on_signal(self, *_: object) -> None:
         self._signals += 1
@@ -208,7 +215,7 @@ class Process:
             engine.stop()
         server.refuse()
         while time.monotonic() < self._drained_by and (
-            server.is_answering or (engine is not None and engine.sender.in_flight)
+            server.is_answering or (engine is not None and engine.in_flight)
         ):
             server.turn(0.05)  # waitress left alone would cut answers short
         server.close()

@@ -63,13 +63,17 @@ class Seen:
 def fold(health: Health, results: Iterable[Seen], now: int) -> tuple[Health, list[Happening]]:
     """Fold a batch of results, oldest first, into a lane's health; tell each end and each lasting run of failures."""
     happenings: list[Happening] = []
+    well: Health | None = None  # after a success, as nearly every result is one, the next leaves it as it is
     for seen in results:
+        if seen.succeeded and health is well:
+            continue
         if seen.succeeded:
             if health.failing_since is not None:
                 happenings.append(Happening.RECOVERED)
             # What was under way already when the receiver asked for time says nothing about its wish.
             asked_until = 0 if health.times_opened or seen.by_hand else health.shut_until
             health = Health(last_success_at=now, shut_until=asked_until)
+            well = None if asked_until else health
             continue
         before, health = health, _failed(health, seen, now)
         if is_sustained(health) and not is_sustained(before):

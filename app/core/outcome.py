@@ -157,6 +157,10 @@ class Decision:
     lane_wait_ms: int | None = None
 
 
+DELIVERED = Decision(DeliveryState.DELIVERED)
+"""What follows from nearly every attempt."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     outcome: Outcome
@@ -212,10 +216,10 @@ def decide(
         return Decision(DeliveryState.PENDING, wait_ms=wait)
     if kind is DeliveryKind.TEST:
         ended = result.outcome is Outcome.SUCCEEDED
-        return Decision(DeliveryState.DELIVERED) if ended else Decision(DeliveryState.FAILED, reason=Reason.TEST_FAILED)
+        return DELIVERED if ended else Decision(DeliveryState.FAILED, reason=Reason.TEST_FAILED)
     asked_off = Reason.ASKED if result.asked == "disable" else None
     if result.outcome is Outcome.SUCCEEDED:
-        return Decision(DeliveryState.DELIVERED, turn_off=asked_off)
+        return DELIVERED if asked_off is None else Decision(DeliveryState.DELIVERED, turn_off=asked_off)
     if result.status == HTTPStatus.GONE:
         return Decision(DeliveryState.FAILED, reason=Reason.GONE, turn_off=Reason.GONE)
     lane_wait = result.retry_after_ms if result.status in (429, 503) else None

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core import shaping, signing
 from app.core.redaction import masked
-from app.core.shaping import Company, EventFacts
-from app.delivery.queue import SentBodyRow
+from app.core.shaping import EventFacts
+from app.delivery.orders import SentBodyRow
 from app.delivery.transfer import Request
 from app.version import __version__
 
 if TYPE_CHECKING:
-    from app.delivery.loading import Loaded
-    from app.delivery.settings import DeliverySettings
+    from app.delivery.orders import DeliverySettings, Loaded, Surroundings
 
 USER_AGENT = f"Postroom/{__version__}"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What an event's facts need from the directory."""
-
-    business_unit: str | None = None
-    companies: tuple[Company, ...] = ()
 
 
 def facts_of(

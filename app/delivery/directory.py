@@ -10,14 +10,13 @@ from sqlalchemy import select
 
 from app.core.shaping import Company as CompanyFacts
 from app.database import read
-from app.delivery.build import Surroundings
+from app.delivery.orders import Surroundings
 from app.models import BusinessUnit, Company
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from app.delivery.loading import Loaded
-    from app.delivery.settings import DeliverySettings
+    from app.delivery.orders import DeliverySettings, Loaded
 
 
 def surroundings_of(events: Iterable[Loaded], settings: Mapping[int, DeliverySettings]) -> dict[int, Surroundings]:

@@ -29,6 +29,8 @@ class Installed:
     schemes: Mapping[str, Scheme]
     packs: Mapping[str, EventPack]
     allowed: Allowed
+    preset_files: tuple[tuple[str, bytes], ...]
+    """The presets as they were read, for a process that has to read them again."""
 
     def is_own_inbox(self, url: Url) -> bool:
         """Whether `url` is one of this server's own test inboxes, compared by parts."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from app.database import hot_read, read
+from app.delivery.orders import Loaded, Sent
 from app.door import Statement
 from app.models import Attempt, Delivery, Event, SentBody
 from app.models.types import core_table
@@ -14,27 +15,11 @@ from app.models.types import core_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.delivery.queue import Claim
+    from app.delivery.orders import Claim
 
 delivery = core_table(Delivery)
 attempt = core_table(Attempt)
 event = core_table(Event)
-
-
-class Loaded(NamedTuple):
-    """An event as the engine needs it."""
-
-    id: int
-    public_id: str
-    type: str
-    data: bytes
-    context: bytes | None
-    status: str | None
-    resource_type: str | None
-    resource_id: str | None
-    business_unit_id: int | None
-    occurred_at: int
-    created_at: int
 
 
 _EVENTS = Statement(f"SELECT {', '.join(Loaded._fields)} FROM event WHERE id IN :ids[]")  # noqa: S608  our own names
@@ -45,13 +30,6 @@ def events_of(claims: Sequence[Claim]) -> dict[int, Loaded]:
     with hot_read() as door:
         rows = door.rows(_EVENTS, ids=list({claim.event_id for claim in claims}))
     return {row[0]: Loaded._make(row) for row in rows}
-
-
-class Sent(NamedTuple):
-    """The body of an earlier attempt, and when that attempt began."""
-
-    started_at: int
-    body: bytes
 
 
 def sent_by(claims: Sequence[Claim]) -> dict[int, Sent]:

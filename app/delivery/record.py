@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app import logs
 from app.core import stats as counted
 from app.core.health import Seen
-from app.core.outcome import Decision, Result, Timings, decide
+from app.core.outcome import DELIVERED, Decision, Result, Timings, decide
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.core.stats import Try
 from app.database import hot_write
-from app.delivery import build, health, notices, queue, stats
+from app.delivery import health, notices, queue, stats
 from app.delivery.health import Probed
-from app.delivery.queue import Claim, Ending, Finished, SentBodyRow
+from app.delivery.queue import Ending, Finished
 from app.faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.delivery.settings import DeliverySettings
-    from app.delivery.transfer import Request
+    from app.delivery.orders import Claim, DeliverySettings, SentBodyRow
 
 _TROUBLE = frozenset(
     {
@@ -35,16 +36,21 @@ _TROUBLE = frozenset(
         ErrorClass.BAD_HTTP,
     }
 )
+_PASSED = Seen(succeeded=True, is_first_try=False, trips_breaker=False)  # of a success no more is asked
+_PASSED_BY_HAND = replace(_PASSED, by_hand=True)
 _WAITED_FOR = frozenset({ErrorClass.TIMEOUT, ErrorClass.CONNECT_TIMEOUT})
 
 
 class Judged(NamedTuple):
-    """An attempt that has ended: what was claimed, what came of it, and what was sent (None: nothing)."""
+    """An attempt that has ended: what was claimed, what came of it, and what was sent (None: nothing).
+
+    `request_headers` as the log keeps them.
+    """
 
     claim: Claim
     settings: DeliverySettings
     result: Result
-    request: Request | None
+    request_headers: bytes | None
     body: SentBodyRow | None
     roll: int
 
@@ -99,6 +105,8 @@ def decision_on(judged: Judged) -> Decision:
 
 def ending_of(judged: Judged, decision: Decision, now: int) -> Ending:
     """Return how the delivery moves on."""
+    if decision is DELIVERED:
+        return _delivered(judged.result.status)
     due_at: int | None = None
     if decision.state is DeliveryState.PENDING:
         # An ordered webhook waits as a whole: the delivery keeps its old due time and so its place in line.
@@ -114,10 +122,14 @@ def ending_of(judged: Judged, decision: Decision, now: int) -> Ending:
     )
 
 
+@lru_cache(1024)
+def _delivered(status: int | None) -> Ending:
+    return Ending(DeliveryState.DELIVERED, None, None, status, None)
+
+
 def attempt_row(judged: Judged) -> dict[str, Any]:
     """Return the attempt's row."""
-    result, request = judged.result, judged.request
-    sent = build.shown_headers(request, judged.settings) if request else b""
+    result, sent = judged.result, judged.request_headers
     return {
         "delivery_id": judged.claim.id,
         "number": judged.claim.number,
@@ -127,11 +139,11 @@ def attempt_row(judged: Judged) -> dict[str, Any]:
         "message": result.message or None,
         "started_at": result.started_at,
         "duration_ms": round(result.timings.total_ms),
-        "timings": _timings(result.timings) if request else None,
+        "timings": _timings(result.timings) if sent is not None else None,
         "peer": result.peer,
         "tls": result.tls_version,
         "url": judged.settings.url_text,
-        "request_headers": sent,
+        "request_headers": sent or b"",
         "body_digest": judged.body.digest if judged.body else None,
         "response_headers": b"\r\n".join([b"%b: %b" % header for header in result.headers])
         if result.status is not None
@@ -169,6 +181,8 @@ def seen_of(judged: Judged, decision: Decision, now: int) -> Seen | None:
     result, claim = judged.result, judged.claim
     if claim.kind is not DeliveryKind.NORMAL or result.free:
         return None
+    if decision is DELIVERED:
+        return _PASSED_BY_HAND if claim.by_hand else _PASSED
     shut_until = now + decision.lane_wait_ms if decision.lane_wait_ms else 0
     if judged.settings.ordered and decision.state is DeliveryState.PENDING:
         shut_until = max(shut_until, now + (decision.wait_ms or 0))

@@ -16,10 +16,9 @@ Host = tuple[str, int]
 
 @dataclass(slots=True)
 class Proven:
-    """What a webhook has shown it can take: how much of it may be in hand, and when it was last served."""
+    """What a webhook has shown it can take: how much of it may be in hand, and what is left of its rate."""
 
     allowance: int = MOST_ALLOWED
-    last_served: int = 0
     tokens: float = 1.0
     tokens_at: float = 0.0
 
@@ -45,7 +44,6 @@ class Seats:
         self.by_host: defaultdict[Host, int] = defaultdict(int)
         self.proven: defaultdict[int, Proven] = defaultdict(Proven)
         self._widths: defaultdict[Host, Width] = defaultdict(Width)
-        self._served = 0
 
     @property
     def free(self) -> int:
@@ -90,8 +88,6 @@ class Seats:
         self.by_host[host] += 1
         self.retries += is_retry
         self.replays += is_replay
-        self._served += 1
-        self.proven[webhook].last_served = self._served
 
     def leave(self, webhook: int, host: Host, *, is_retry: bool, is_replay: bool = False) -> None:
         """Free a seat."""

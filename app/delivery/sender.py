@@ -47,6 +47,7 @@ class Sender:
         # Not closed by `close`: a thread that wakes us later must not write into whatever has the number by then.
         weakref.finalize(self, os.close, self._bell).atexit = False
         self._epoll.register(self._bell, select.EPOLLIN)
+        self._also: int | None = None
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, 2 * seats)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
@@ -91,6 +92,11 @@ class Sender:
             if self._done or woken or now >= until:
                 done, self._done = self._done, []
                 return done
+
+    def watch(self, descriptor: int) -> None:
+        """End each `turn` as soon as something can be read there."""
+        self._also = descriptor
+        self._epoll.register(descriptor, select.EPOLLIN)
 
     def wake(self) -> None:
         """End the present or the next `turn`. The one method for other threads, harmless after `close` too."""
@@ -154,6 +160,9 @@ class Sender:
         for descriptor, events in self._epoll.poll(seconds):
             if descriptor == self._bell:
                 os.eventfd_read(self._bell)
+                woken = True
+                continue
+            if descriptor == self._also:
                 woken = True
                 continue
             if descriptor in self._resting:  # bytes or an end that nobody waits for: the gate will see it

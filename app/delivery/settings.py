@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import threading
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import orjson
@@ -16,74 +14,48 @@ from app.core.redaction import SECRET_HEADERS, is_secret_header
 from app.core.shaping import Shape
 from app.core.urls import Url, UrlError
 from app.database import read
+from app.delivery.bodies import one_of_a_kind
 from app.delivery.installed import installed
+from app.delivery.orders import DeliverySettings, Key
 from app.models import Organization, Webhook
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from app.core.presets import Preset
-    from app.core.retry import RetryPolicy
-    from app.core.schemes import Scheme
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A signing secret and when it stops being used (None: not yet known)."""
-
-    secret: str
-    expires_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeliverySettings:
-    """A webhook's settings with its preset's, in the form that building and judging want them."""
-
-    webhook_id: int
-    public_id: str
-    organization_id: int
-    organization: str
-    version: int
-    edited_at: int
-    is_on: bool
-    is_paused: bool
-    url: Url | None
-    url_text: str
-    blocked: str | None  # why nothing may be sent to this URL
-    own_inbox: bool
-    preset: Preset
-    shape: Shape
-    scheme: Scheme | None
-    signature_header: str | None
-    keys: tuple[Key, ...]
-    authorization: tuple[str, str] | None
-    headers: tuple[tuple[str, str], ...]
-    retry: RetryPolicy
-    success_codes: tuple[str, ...]
-    rate_limit: float | None
-    max_in_flight: int
-    ordered: bool
-    verify_ssl: bool
-    ca: bytes | None
-    client_certificate: bytes | None
-    secret_headers: frozenset[str]  # lower case: whose values no log may show
-
-    def keys_at(self, now: int) -> list[str]:
-        """The secrets to sign with at `now`, newest first."""
-        return [key.secret for key in self.keys if key.expires_at is None or key.expires_at > now]
 
 
 _lock = threading.Lock()
+_listeners: list[Callable[[int, int], None]] = []
 _kept: dict[int, DeliverySettings] = {}
 _changes = 0  # counts what was forgotten: what was loaded meanwhile may be out of date
 
 
+def changes() -> int:
+    """Return how often something was forgotten so far: what is loaded after that is at least as new."""
+    return _changes
+
+
+def listen(listener: Callable[[int, int], None]) -> None:
+    """Call `listener(webhook_id, change)` with each webhook that is forgotten, in the thread that forgets it."""
+    _listeners.append(listener)
+
+
+def leave(listener: Callable[[int, int], None]) -> None:
+    """Stop calling it."""
+    if listener in _listeners:
+        _listeners.remove(listener)
+
+
 def forget(webhook_id: int) -> None:
-    """Drop what is kept of a webhook. Call it after the commit that changed it."""
+    """Drop what is kept of a webhook, and tell who listens. Call it after the commit that changed it."""
     global _changes
     with _lock:
         _changes += 1
+        change = _changes
         _kept.pop(webhook_id, None)
+    for listener in _listeners:
+        listener(webhook_id, change)
 
 
 def forget_all() -> None:
@@ -95,10 +67,9 @@ def forget_all() -> None:
 def keep_only(versions: dict[int, int]) -> None:
     """Drop every kept webhook whose version has moved, as told by `versions` (webhook id: version)."""
     with _lock:
-        for webhook_id, version in versions.items():
-            kept = _kept.get(webhook_id)
-            if kept and kept.version != version:
-                del _kept[webhook_id]
+        moved = [each for each, version in versions.items() if each in _kept and _kept[each].version != version]
+    for webhook_id in moved:
+        forget(webhook_id)
 
 
 def refresh() -> None:
@@ -156,7 +127,7 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
         blocked=blocked,
         own_inbox=url is not None and surroundings.is_own_inbox(url),
         preset=preset,
-        shape=_one_of_a_kind(
+        shape=one_of_a_kind(
             Shape(
                 data_mode=webhook.data_mode,
                 extra_fields=tuple(webhook.extra_fields),
@@ -183,12 +154,6 @@ def settle(webhook: Webhook, organization: str) -> DeliverySettings:
         | {name.lower() for name, _ in headers if is_secret_header(name)}
         | ({signs_in[0].lower()} if signs_in else frozenset()),
     )
-
-
-@lru_cache(4096)
-def _one_of_a_kind(shape: Shape) -> Shape:
-    """Webhooks that shape alike hold the same object, so that what is made for one can be known to fit another."""
-    return shape
 
 
 def _address(text: str, preset: Preset) -> tuple[Url | None, str | None]:

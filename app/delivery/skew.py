@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from statistics import median
+from typing import TYPE_CHECKING
 
 from app.core.retry import http_date
 from app.delivery.installed import installed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Host = tuple[str, int]
 
@@ -15,25 +18,22 @@ FEWEST_HOSTS = 3  # one of them may be the one that is off
 EVERY_MS = 10_000  # one answer of a host in that time is enough, and costs nothing
 MOST_HOSTS = 1_000
 
-_DATE = re.compile(rb"\r\ndate:[ \t]*([^\r]+)", re.IGNORECASE)
-_AGE = re.compile(rb"\r\nage:", re.IGNORECASE)
-
 _seen: tuple[tuple[Host, int], ...] = ()  # replaced as a whole: the engine's thread writes, others read
 _looked_at: dict[Host, int] = {}
 
 
-def note(host: Host, head: bytes, now: int) -> None:
-    """Look at the status line and headers of an answer that came at `now`, unless this host's was looked at lately."""
+def note(host: Host, headers: Sequence[tuple[bytes, bytes]], now: int) -> None:
+    """Look at the headers of an answer that came at `now`, unless this host's was looked at lately."""
     global _seen
     if 0 <= now - _looked_at.get(host, 0) < EVERY_MS:
         return
     if len(_looked_at) >= MOST_HOSTS:
         _looked_at.clear()
     _looked_at[host] = now
-    date = _DATE.search(head)
-    if date is None or _AGE.search(head) or _is_own(host):  # an answer out of a cache has the date of another one
+    said = {name.lower(): value for name, value in reversed(headers)}
+    if b"date" not in said or b"age" in said or _is_own(host):  # an answer out of a cache has the date of another one
         return
-    moment = http_date(date[1].strip(b" \t"), now)
+    moment = http_date(said[b"date"], now)
     if moment is not None:
         _seen = (*_seen[1 - KEPT :], (host, now - moment - 500))  # a Date has no fractions: half a second on average
 

@@ -20,8 +20,8 @@ from app.core.states import Reason
 from app.database import read
 from app.delivery import build
 from app.delivery.directory import surroundings_of
-from app.delivery.loading import Loaded
-from app.delivery.settings import DeliverySettings, settle
+from app.delivery.orders import DeliverySettings, Loaded, Surroundings
+from app.delivery.settings import settle
 from app.errors import Invalid, NotFound, Problem
 from app.models import Event, Membership, Organization, SigningSecret, Webhook
 from app.services import drafts, routing
@@ -158,7 +158,7 @@ def _reason(sample: Loaded, target: Any) -> Reason | None:
 
 
 def _built(kept: DeliverySettings, sample: Loaded, not_sent: Reason | None, now: int) -> Preview:
-    around = surroundings_of([sample], {kept.webhook_id: kept}).get(sample.business_unit_id or 0, build.Surroundings())
+    around = surroundings_of([sample], {kept.webhook_id: kept}).get(sample.business_unit_id or 0, Surroundings())
     facts = build.facts_of(sample, around, kept, ids.new_id("dlv"), is_test=False)
     try:
         body = build.body_of(facts, kept, now)

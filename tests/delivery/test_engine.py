@@ -346,7 +346,7 @@ class TestPausedOffAndByHand:
     def test_replays_leave_three_quarters_of_the_seats_to_what_is_fresh(
         self, publish, make_webhook, make_type, receiver, running, engine
     ):
-        engine.seats.total = 8
+        engine.wire.seats.total = 8
         for name in ("job.old", "job.new"):
             make_type(name)
         old, fresh = (make_webhook(url=receiver.url, events=[name], max_in_flight=8) for name in ("job.old", "job.new"))
@@ -358,11 +358,11 @@ class TestPausedOffAndByHand:
         receiver.hold()
         with running():
             receiver.wait_for(3)
-            sitting = (engine.seats.by_webhook[old.row_id], engine.seats.by_webhook[fresh.row_id])
+            sitting = (engine.wire.seats.by_webhook[old.row_id], engine.wire.seats.by_webhook[fresh.row_id])
             receiver.release()
 
         assert sitting == (2, 1)
-        assert engine.seats.replays == 0
+        assert engine.wire.seats.replays == 0
 
     def test_what_waits_for_a_deleted_webhook_is_canceled(
         self, publish, make_webhook, receiver, deliver, states, owner
@@ -416,21 +416,21 @@ class TestOrdered:
         monkeypatch.setattr(engines, "RIPE_AFTER_S", 30)
         make_webhook(url=receiver.url, preset="vomo", ordered=True)
         receiver.answers(500, 200)
-        looked, look, turn = threading.Event(), queue.look, engine.sender.turn
+        looked, look, turn = threading.Event(), queue.look, engine.wire.turn
 
         def looking(now, worker):
-            if receiver.requests and engine.sender.in_flight == 2:
+            if receiver.requests and engine.in_flight == 2:
                 looked.set()
             return look(now, worker)
 
         def turning(patience_ms):
-            answers = turn(patience_ms)
-            if answers:
+            news = turn(patience_ms)
+            if news.landed:
                 engine.ring()  # as if something else fell due before this is on record
-            return answers
+            return news
 
         monkeypatch.setattr(queue, "look", looking)
-        monkeypatch.setattr(engine.sender, "turn", turning)
+        monkeypatch.setattr(engine.wire, "turn", turning)
         with Receiver() as slow:
             make_webhook(url=slow.url)
             slow.hold()
@@ -721,7 +721,7 @@ class TestWatching:
         make_webhook(url=receiver.url, max_in_flight=1)
         for _ in range(4):
             publish()
-        patiences, enough, turn = [], threading.Event(), engine.sender.turn
+        patiences, enough, turn = [], threading.Event(), engine.wire.turn
 
         def watched(patience_ms):
             patiences.append(patience_ms)
@@ -735,7 +735,7 @@ class TestWatching:
             if why == "it is stopping":
                 engine.stop()
             engine.ring()
-            monkeypatch.setattr(engine.sender, "turn", watched)
+            monkeypatch.setattr(engine.wire, "turn", watched)
             assert enough.wait(20)
             receiver.release()
 

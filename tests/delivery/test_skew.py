@@ -17,24 +17,23 @@ def _anew(app):
     skew.forget_all()
 
 
-def head(at: int, *more: bytes) -> bytes:
-    date = formatdate(at / 1000, usegmt=True).encode()
-    return b"\r\n".join([b"HTTP/1.1 200 OK", b"Date: " + date, *more])
+def headers(at: int, *more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    return [(b"Date", formatdate(at / 1000, usegmt=True).encode()), *more]
 
 
 def test_the_median_of_several_hosts_tells(clock):
     for number, off_s in enumerate((14, 14, 0)):
-        skew.note((f"h{number}.test", 443), head(clock.now - off_s * 1000), clock.now)
+        skew.note((f"h{number}.test", 443), headers(clock.now - off_s * 1000), clock.now)
 
     assert skew.off_ms() == 13_500
 
 
 def test_two_hosts_are_too_few_and_neither_caches_nor_nonsense_tell(clock):
     for number in range(9):
-        skew.note((f"h{number % 2}.test", 443), head(clock.now - 60_000), clock.now)
+        skew.note((f"h{number % 2}.test", 443), headers(clock.now - 60_000), clock.now)
         clock.advance(seconds=10)
-    skew.note(("cache.test", 443), head(clock.now - 60_000, b"Age: 60"), clock.now)
-    skew.note(("odd.test", 443), b"HTTP/1.1 200 OK\r\nDate: yesterday", clock.now)
+    skew.note(("cache.test", 443), headers(clock.now - 60_000, (b"Age", b"60")), clock.now)
+    skew.note(("odd.test", 443), [(b"date", b"yesterday")], clock.now)
 
     assert skew.off_ms() is None
 
@@ -43,8 +42,8 @@ def test_a_host_is_looked_at_once_in_ten_seconds_and_the_last_fifty_answers_coun
     for wrong in (True, False):
         for number in range(60):
             moment = clock.now - 60_000 if wrong else clock.now
-            skew.note((f"h{number % 5}.test", 443), head(moment), clock.now)
-            skew.note((f"h{number % 5}.test", 443), head(clock.now - 3_600_000), clock.now)
+            skew.note((f"h{number % 5}.test", 443), headers(moment), clock.now)
+            skew.note((f"h{number % 5}.test", 443), headers(clock.now - 3_600_000), clock.now)
             clock.advance(seconds=2)
 
     assert skew.off_ms() is not None

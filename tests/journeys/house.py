@@ -23,6 +23,7 @@ from app.delivery.installed import installed
 from app.delivery.resolver import Resolver
 from app.delivery.sender import Sender
 from app.delivery.transfer import Egress
+from app.delivery.wire import Wire
 from app.errors import Unavailable
 from app.models import Delivery, Event, Installation, Membership, Replay, ReplayState, User, Webhook
 from app.services import (
@@ -254,13 +255,11 @@ def engine() -> Iterator[Callable[[], None]]:
     """What delivers, once a call, whatever is due."""
     sender = Sender(Egress(installed().allowed, certifi.where()))
     resolver = Resolver(local_names=True, on_ready=sender.wake)
-    made = new_engine("builder", sender, resolver, roll=lambda: 0)
+    made = new_engine("builder", Wire(sender, resolver, 64), roll=lambda: 0)
     try:
         yield lambda: made.run(linger_s=0)
     finally:
-        sender.abort()
-        sender.close()
-        resolver.close()
+        made.close()
 
 
 def _publish(actor: Actor, event_type: str, data: bytes) -> str:

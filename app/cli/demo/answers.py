@@ -12,7 +12,7 @@ from app.core.outcome import Facts, Result, Timings, judge
 if TYPE_CHECKING:
     import random
 
-    from app.delivery.settings import DeliverySettings
+    from app.delivery.orders import DeliverySettings
 
 PEER = "203.0.113.24:443"
 

@@ -17,7 +17,7 @@ from app.database import hot_read, read
 from app.delivery import settings
 from app.delivery.directory import surroundings_of
 from app.delivery.installed import installed
-from app.delivery.loading import Loaded
+from app.delivery.orders import Loaded
 from app.models import EventType, Webhook
 from app.services.routing import RoutingTable, table_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from app.cli.demo.scene import Scene
     from app.core.routing import Target
-    from app.delivery.build import Surroundings
+    from app.delivery.orders import Surroundings
 
 
 def fill(

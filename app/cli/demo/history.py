@@ -23,8 +23,7 @@ from app.core.routing import Routed, route
 from app.core.states import DeliveryKind
 from app.database import hot_write, is_sqlite, write
 from app.delivery import health, queue, stats
-from app.delivery.build import Surroundings
-from app.delivery.loading import Loaded
+from app.delivery.orders import Loaded, Surroundings
 from app.models import Lane, Resource, Webhook
 from app.services import resources
 from app.services.intake import Prepared, event_row

@@ -11,7 +11,7 @@ from app.core import stats
 from app.core.health import Health
 from app.core.states import DeliveryKind, DeliveryState, Reason
 from app.delivery import build, queue
-from app.delivery.queue import Claim, Ending, SentBodyRow
+from app.delivery.orders import Claim, SentBodyRow
 from app.delivery.record import Judged, attempt_row, decision_on, ending_of, seen_of, try_of
 
 if TYPE_CHECKING:
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from app.cli.demo.answers import Wire
     from app.core.routing import Target
     from app.core.stats import Key, Try
-    from app.delivery.build import Surroundings
-    from app.delivery.loading import Loaded
-    from app.delivery.settings import DeliverySettings
+    from app.delivery.orders import DeliverySettings, Loaded, Surroundings
+    from app.delivery.queue import Ending
 
 CLAIMED_AFTER_MS = 4
 """From an event's commit to the start of its first attempt."""
@@ -191,4 +190,5 @@ class Line:
             0,
         )
         request = build.request_of(facts, settings, body, at)
-        return Judged(claim, settings, self._wire.result(at), request, kept, self._chance.getrandbits(4))
+        headers = build.shown_headers(request, settings)
+        return Judged(claim, settings, self._wire.result(at), headers, kept, self._chance.getrandbits(4))

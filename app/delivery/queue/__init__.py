@@ -9,7 +9,7 @@ from app.delivery.queue.entering import enqueue, enter_attempts, new_row, past_r
 from app.delivery.queue.finishing import finish, hand_back
 from app.delivery.queue.interrupting import MOST_INTERRUPTIONS, release_lapsed
 from app.delivery.queue.looking import count_pending, count_sending, ids_of, next_copies, next_copy, pending_beside
-from app.delivery.queue.rows import PENDING, SENDING, UNDELIVERED, Claim, Ending, Finished, SentBodyRow
+from app.delivery.queue.rows import PENDING, SENDING, UNDELIVERED, Ending, Finished
 
 __all__ = [
     "LEASE_MS",
@@ -17,10 +17,8 @@ __all__ = [
     "PENDING",
     "SENDING",
     "UNDELIVERED",
-    "Claim",
     "Ending",
     "Finished",
-    "SentBodyRow",
     "Waiting",
     "cancel",
     "cancel_waiting",

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from app.core.states import DeliveryKind
 from app.database import hot_read, hot_write, write
-from app.delivery.queue.rows import Claim
+from app.delivery.orders import Claim
 from app.door import Door, Statement
 from app.faults import fault
 from app.models import Lane

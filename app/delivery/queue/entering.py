@@ -11,7 +11,8 @@ from app.door import Door, Statement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.delivery.queue.rows import Ending, SentBodyRow
+    from app.delivery.orders import SentBodyRow
+    from app.delivery.queue.rows import Ending
 
 
 def enqueue(door: Door, rows: Sequence[dict[str, Any]]) -> None:

@@ -9,13 +9,15 @@ from sqlalchemy import update
 
 from app.core.states import DeliveryState, Outcome
 from app.database import write
-from app.delivery.queue.rows import RELEASED, SENDING, Claim, Ending, Finished, attempt, delivery
+from app.delivery.queue.rows import RELEASED, SENDING, Ending, Finished, attempt, delivery
 from app.door import Door, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sqlalchemy.orm import Session
+
+    from app.delivery.orders import Claim
 
 _FINISH = """
 UPDATE delivery SET state = :state, next_attempt_at = :due_at, reason = :why, last_status = :status,

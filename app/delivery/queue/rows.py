@@ -10,7 +10,8 @@ from app.models import Attempt, Delivery
 from app.models.types import core_table
 
 if TYPE_CHECKING:
-    from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Reason
+    from app.core.states import DeliveryState, ErrorClass, Reason
+    from app.delivery.orders import Claim, SentBodyRow
 
 delivery = core_table(Delivery)
 attempt = core_table(Attempt)
@@ -22,26 +23,6 @@ UNDELIVERED = text("delivery.state IN ('failed', 'pending', 'sending')")
 
 SLICE = 500
 RELEASED = {"lease_id": None, "leased_until": None}
-
-
-class Claim(NamedTuple):
-    """A delivery that is ours until `until`: attempt `number` of it may be made."""
-
-    id: int
-    public_id: str
-    event_id: int
-    webhook_id: int
-    number: int
-    tries: int  # this one included, interruptions not
-    attempts_allowed: int
-    kind: DeliveryKind
-    by_hand: bool
-    url: str
-    due_at: int
-    event_type: str
-    created_at: int
-    lease: int
-    until: int
 
 
 class Ending(NamedTuple):
@@ -63,13 +44,3 @@ class Finished(NamedTuple):
     attempt: dict[str, Any]
     body: SentBodyRow | None
     url: str
-
-
-class SentBodyRow(NamedTuple):
-    """A body as it is kept: once for all who sent the same."""
-
-    event_id: int
-    digest: bytes
-    head: bytes
-    tail: bytes
-    has_data: bool
