@@ -201,6 +201,7 @@ RULES = {
             partial(uses, of=STOPWATCH),
             (
                 *(f"delivery/{name}.py" for name in ("engine", "sender", "transfer", "resolver")),
+                *(f"delivery/{name}.py" for name in ("wire", "wire_main", "wire_process")),
                 "disk.py",
                 "services/inside.py",
                 "services/system.py",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.delivery.orders import Terms
 
 LANDINGS_AT_ONCE = 64
-RIPE_MS = 5
+RIPE_MS = 3
 IDLE_MS = 1_000
 
 
@@ -127,7 +127,3 @@ def main() -> None:
         wire.run()
     except EOFError:
         os._exit(0)  # without waiting for threads that look names up
-
-
-if __name__ == "__main__":
-    main()

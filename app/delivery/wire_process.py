@@ -11,10 +11,11 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.delivery import messages, wire_main
+from app.delivery import messages
 from app.delivery.channel import Channel
 from app.delivery.orders import News
 
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 ASK_EVERY_S = 1.0
 BEGIN_AGAIN_AFTER_S = 1.0
 PATIENCE_AT_END_S = 2.0
+_MAIN = f"""
+import sys
+sys.path.append({str(Path(__file__).parents[2])!r})
+from app.delivery.wire_main import main
+main()
+"""
 
 
 class WireLost(Exception):
@@ -45,13 +52,11 @@ class WireProcess:
         self._asked_at: float | None = None
         self._waiting = 0
         ours, theirs = socket.socketpair()
-        root = str(Path(__file__).parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  ourselves
-                [sys.executable, "-m", wire_main.__name__],
+            self.process = subprocess.Popen(  # noqa: S603  ourselves
+                # Not from the working directory, where another `app` may lie.
+                [sys.executable, "-P", "-c", _MAIN],
                 stdin=theirs.fileno(),
-                env=os.environ | {"PYTHONPATH": path},
                 start_new_session=True,  # a terminal's Ctrl-C is for the server, which lets requests under way end
             )
         self._channel = Channel(ours)
@@ -61,6 +66,7 @@ class WireProcess:
         """Start another process in place of one that has ended; not more than one a second."""
         time.sleep(max(0.0, self._began_at + BEGIN_AGAIN_AFTER_S - time.monotonic()))
         self._channel.close()
+        self._terms = replace(self._terms, faults="")  # a fault point strikes once
         self._begin()
 
     @property
@@ -101,7 +107,7 @@ class WireProcess:
                 self._channel.wait(patience_ms / 1000, self._bell)
                 heard = self._channel.receive()
         except EOFError:
-            code = self._process.wait()
+            code = self.process.wait()
             self._begin_again()
             raise WireLost(f"exit code {code}") from None
         self._ask_whether_it_goes_round(has_heard=bool(heard))
@@ -131,7 +137,7 @@ class WireProcess:
         """End the other process; what is on its way is lost."""
         self._channel.close()
         try:
-            self._process.wait(PATIENCE_AT_END_S)
+            self.process.wait(PATIENCE_AT_END_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.process.kill()
+            self.process.wait()

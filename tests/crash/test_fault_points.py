@@ -60,7 +60,6 @@ def test_killed_between_commit_and_answer_the_repeat_gets_the_first_answer(place
     [
         pytest.param("claim.before", [DELIVERED], 1, id="before the claim"),
         pytest.param("claim.committed", [INTERRUPTED, DELIVERED], 1, id="after the claim"),
-        pytest.param("send.before_dial", [INTERRUPTED, DELIVERED], 1, id="before dialling"),
         pytest.param("finish.before", [INTERRUPTED, DELIVERED], 2, id="answered, not yet recorded"),
         pytest.param("finish.committed", [DELIVERED], 1, id="recorded"),
     ],
@@ -77,6 +76,16 @@ def test_killed_on_the_way_to_the_receiver_the_event_arrives_and_the_log_is_true
     assert place.attempts() == attempts
     assert len(receiver.requests) == requests
     assert place.stop() == 0
+
+
+def test_killed_before_dialling_the_process_that_sends_is_replaced_and_the_event_arrives(place, receiver):
+    place.start(FAULTS="send.before_dial=kill")
+    assert place.publish("a")[0] == 202
+    place.drain()
+
+    assert place.attempts() == [INTERRUPTED, DELIVERED]
+    assert len(receiver.requests) == 1
+    assert place.stop() == 0, "the server ended too"
 
 
 def test_killed_while_releasing_leases_each_interruption_is_recorded_once(place, receiver):
