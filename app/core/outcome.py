@@ -425,7 +425,7 @@ def _result(facts: Facts, verdict: _Verdict, answer: _Answer, retry_after_ms: in
     size = facts.received
     if facts.body_capped and answer.announced is not None:
         size = max(size, answer.announced)
-    return Result(  # in the order of its fields: to name them costs as long again
+    return Result(  # in the order of its fields: naming them costs as much again
         verdict.outcome,
         answer.status,
         verdict.error,

@@ -56,7 +56,7 @@ _BAD_HEADER = "A header breaks the rules for headers, which blocks the request"
 _OUR_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each attempt, and freezing costs 1 µs
 class Request:
     """What is to be sent. `headers` are complete and in their order on the wire, but for Host and Content-Length."""
 
