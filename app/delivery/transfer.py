@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pycurl
 
 from app import clock
-from app.core.addresses import port_refusal
 from app.core.headers import name_problem
 from app.core.outcome import CONNECT_LIMIT_MS, Facts, Timings, last_block
-from app.delivery.gate import local_end
+from app.delivery.gate import in_words, local_end
 from app.faults import fault
 
 if TYPE_CHECKING:
@@ -103,6 +102,14 @@ class Transfer:
     stop every flight, so each that could raise turns whatever happens into a fact.
     """
 
+    # With slots the thirty attributes are found at once: as many don't fit into what instances of a class share.
+    __slots__ = (
+        *("handle", "_gate", "_on_open", "_settled", "_url", "_limits"),
+        *("key", "request", "addresses", "started_at", "began", "redialled", "_dns_ms", "_before_ms", "_lines"),
+        *("connection", "baseline", "passed", "again", "dirty", "lasting", "refused", "local", "dns_failed"),
+        *("peer", "tls_version", "_tls_records", "_dialled", "_opened"),
+        *("_headers", "_body", "body_capped", "received"),
+    )
     key: int
     request: Request
     addresses: tuple[str, ...]
@@ -118,7 +125,10 @@ class Transfer:
     tls_version: str | None
     _opened: list[tuple[int, int]]
     _body: bytes | bytearray
+    _url: str | None
+    """The URL that the handle was given last."""
     _limits: tuple[int, bool, bool] | None
+    """Time limit, freshness and encryption that it was given last."""
 
     def __init__(self, gate: Gate, on_open: Callable[[int], object]) -> None:
         """`on_open` is told of every new descriptor: what was known of its number belongs to the past."""
@@ -141,7 +151,7 @@ class Transfer:
         handle.setopt(pycurl.WRITEFUNCTION, self._take_body)
         handle.setopt(pycurl.DEBUGFUNCTION, self._take_note)
         self._settled = True
-        self._limits = None
+        self._url = self._limits = None
 
     def settle_later(self) -> None:
         """Forget every option once the present request has ended: the handle may not be touched before."""
@@ -173,28 +183,28 @@ class Transfer:
         """Return what this attempt left behind; `code` and `text` are libcurl's."""
         received = self._headers.getvalue()
         head, complete = last_block(received[:CAP])
-        return Facts(
-            code=code,
-            text=text,
-            gate_passed=self.passed,
-            refused=self.refused,
-            lasting=self.lasting,
-            again=self.again,
-            dirty=self.dirty,
-            local=self.local,
-            dns_failed=self.dns_failed,
-            head=head,
-            head_complete=complete,
-            header_bytes_capped=len(received) > CAP,
-            body=bytes(self._body),
-            body_capped=self.body_capped,
-            received=self.received,
-            peer=self.peer,
-            started_at=self.started_at,
-            timings=self._timings(),
-            timeout_ms=self.request.timeout_ms,
-            tls_version=self.tls_version,
-            removed_late=removed_late,
+        return Facts(  # in the order of its fields: naming them costs as much again
+            code,
+            text,
+            self.passed,
+            self.refused,
+            self.lasting,
+            self.again,
+            self.dirty,
+            self.local,
+            self.dns_failed,
+            head,
+            complete,
+            len(received) > CAP,
+            bytes(self._body),
+            self.body_capped,
+            self.received,
+            self.peer,
+            self.started_at,
+            self._timings(),
+            self.request.timeout_ms,
+            self.tls_version,
+            removed_late,
         )
 
     def release(self) -> None:
@@ -222,40 +232,27 @@ class Transfer:
 
     def _refusal(self) -> tuple[str | None, bool]:
         """The rule that forbids this request, and whether it holds whatever its name resolves to."""
-        request, url = self.request, self.request.url
-        rule = None if request.own_inbox else port_refusal(url.port, self._gate.egress.allowed)
-        if rule is not None:
-            return f"Port {url.port} is {rule} and blocked", True
         # libcurl sends header strings unchecked: a line end in one would begin another header, or another request.
         try:
             self._lines = [
                 _start_of_line(name) + value if value else _start_of_line(name)[:-2] + ";"
-                for name, value in request.headers
+                for name, value in self.request.headers
             ]
         except ValueError:
             return _BAD_HEADER, True
         text = "".join(self._lines)
         if not (text.isascii() and text.isprintable()):
             return _BAD_HEADER, True
-        # One forbidden address refuses the whole name: which of them is dialled is not ours to choose.
-        for address in self.addresses:
-            rule = self._gate.refusal(request, address, url.port)
-            if rule is not None:
-                return self._in_words(rule), url.host_is_literal
-        return None, False
-
-    def _in_words(self, rule: str) -> str:
-        """Name an address only where it stands in the URL: messages must not become a port scanner."""
-        url = self.request.url
-        verb = "is" if url.host_is_literal else "resolves to"
-        return f"{url.host} {verb} {rule}, which is blocked"
+        return self._gate.refusal_of_name(self.request, self.addresses)
 
     def _set_options(self, *, fresh: bool) -> bool:
         request, url, handle = self.request, self.request.url, self.handle
         left_ms = max(1, request.timeout_ms - int(self._before_ms))
         limits = (left_ms, fresh, url.is_https)
         try:
-            handle.setopt(pycurl.URL, url.text)
+            if url.text != self._url:
+                handle.setopt(pycurl.URL, url.text)
+                self._url = url.text
             handle.setopt(pycurl.HTTPHEADER, [*self._lines, "Expect:"])
             handle.setopt(pycurl.POSTFIELDS, request.body)
             handle.setopt(pycurl.HEADERFUNCTION, self._headers.write)
@@ -308,7 +305,7 @@ class Transfer:
         address, port = target.addr[0], target.addr[1]
         rule = self._gate.refusal(self.request, address, port)
         if rule is not None:
-            self.refused, self.lasting = self._in_words(rule), self.request.url.host_is_literal
+            self.refused, self.lasting = in_words(rule, self.request.url), self.request.url.host_is_literal
             return pycurl.SOCKET_BAD
         try:
             descriptor = socket.socket(target.family, target.socktype, target.protocol).detach()
@@ -329,12 +326,11 @@ class Transfer:
                 return pycurl.PREREQFUNC_ABORT
             rule = self._gate.refusal(self.request, remote_ip, remote_port, local_ip)
             if rule is not None:
-                self.refused, self.lasting = self._in_words(rule), self.request.url.host_is_literal
+                self.refused, self.lasting = in_words(rule, self.request.url), self.request.url.host_is_literal
                 return pycurl.PREREQFUNC_ABORT
             if not self._recognize((local_ip, local_port, remote_ip, remote_port)):
                 self.dirty = True
                 return pycurl.PREREQFUNC_ABORT
-            self.peer = f"[{remote_ip}]:{remote_port}" if ":" in remote_ip else f"{remote_ip}:{remote_port}"
             self.passed = True
         except BaseException as problem:  # noqa: BLE001 - see the class
             self._blame(problem)
@@ -346,11 +342,12 @@ class Transfer:
         for descriptor, family in self._opened:
             if local_end(descriptor, family) == ends[:2]:
                 self.connection, self.baseline = self._gate.learn(descriptor, ends, self.tls_version), 0
+                self.peer = self.connection.peer
                 return True
         known = self._gate.known(ends)
         if known is None or ends[2] not in self.addresses or not known.is_silent():
             return False
-        self.connection, self.tls_version = known, known.tls_version
+        self.connection, self.tls_version, self.peer = known, known.tls_version, known.peer
         return True
 
     def _take_body(self, chunk: bytes) -> int | None:
