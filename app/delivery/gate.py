@@ -8,10 +8,9 @@ import struct
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from app.core.addresses import port_refusal, refusal
+from app.core.addresses import refusal
 
 if TYPE_CHECKING:
-    from app.core.urls import Url
     from app.delivery.transfer import Egress, Request
 
 VERDICTS_KEPT = 4096
@@ -62,33 +61,6 @@ class Gate:
         self.egress = egress
         self._own_ports = egress.listening | ({egress.own[1]} if egress.own is not None else set())
         self._verdicts: dict[str, tuple[str | None, bool]] = {}
-        self._of_names: dict[tuple[str, int, bool, tuple[str, ...]], tuple[str | None, bool]] = {}
-
-    def refusal_of_name(self, request: Request, addresses: tuple[str, ...]) -> tuple[str | None, bool]:
-        """Return what forbids a request whose name has these addresses, in words for users, and whether it lasts.
-
-        It lasts when it holds whatever the name resolves to.
-        """
-        url = request.url
-        key = url.host, url.port, request.own_inbox, addresses
-        known = self._of_names.get(key)
-        if known is None:
-            if len(self._of_names) >= VERDICTS_KEPT:
-                self._of_names.clear()
-            known = self._of_names[key] = self._refusal_of_name(request, addresses)
-        return known
-
-    def _refusal_of_name(self, request: Request, addresses: tuple[str, ...]) -> tuple[str | None, bool]:
-        url = request.url
-        rule = None if request.own_inbox else port_refusal(url.port, self.egress.allowed)
-        if rule is not None:
-            return f"Port {url.port} is {rule} and blocked", True
-        # One forbidden address refuses the whole name: which of them is dialled is not ours to choose.
-        for address in addresses:
-            rule = self.refusal(request, address, url.port)
-            if rule is not None:
-                return in_words(rule, url), url.host_is_literal
-        return None, False
 
     def refusal(self, request: Request, address: str, port: int, local: str | None = None) -> str | None:
         """Return the rule that forbids `request` to reach this address, in words; None: it may be dialled.
@@ -135,12 +107,6 @@ class Gate:
     def _is_listed(self, address: str) -> bool:
         parsed = ip_address(address)
         return any(parsed in network for network in self.egress.allowed.networks)
-
-
-def in_words(rule: str, url: Url) -> str:
-    """Name an address only where it stands in the URL: messages must not become a port scanner."""
-    verb = "is" if url.host_is_literal else "resolves to"
-    return f"{url.host} {verb} {rule}, which is blocked"
 
 
 def _is_loopback(address: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import socket
 import time
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pycurl
 
 from app import clock
+from app.core.addresses import port_refusal
 from app.core.headers import name_problem
 from app.core.outcome import CONNECT_LIMIT_MS, Facts, Timings, last_block
-from app.delivery.gate import in_words, local_end
+from app.delivery.gate import local_end
 from app.faults import fault
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Transfer:
         *("key", "request", "addresses", "started_at", "began", "redialled", "_dns_ms", "_before_ms", "_lines"),
         *("connection", "baseline", "passed", "again", "dirty", "lasting", "refused", "local", "dns_failed"),
         *("peer", "tls_version", "_tls_records", "_dialled", "_opened"),
-        *("_headers", "_body", "body_capped", "received"),
+        *("_received", "_body", "body_capped", "received"),
     )
     key: int
     request: Request
@@ -124,6 +124,8 @@ class Transfer:
     peer: str | None
     tls_version: str | None
     _opened: list[tuple[int, int]]
+    _received: list[bytes]
+    """The header lines of all blocks, as they came."""
     _body: bytes | bytearray
     _url: str | None
     """The URL that the handle was given last."""
@@ -133,6 +135,7 @@ class Transfer:
     def __init__(self, gate: Gate, on_open: Callable[[int], object]) -> None:
         """`on_open` is told of every new descriptor: what was known of its number belongs to the past."""
         self.handle = pycurl.Curl()
+        self._received = []
         self._gate = gate
         self._on_open = on_open
         self.settle()
@@ -148,6 +151,7 @@ class Transfer:
         handle.setopt(pycurl.CAINFO, self._gate.egress.ca_file)  # the wheel has none of its own
         handle.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         handle.setopt(pycurl.PREREQFUNCTION, self._pass_gate)
+        handle.setopt(pycurl.HEADERFUNCTION, self._received.append)  # line by line, without a step through Python
         handle.setopt(pycurl.WRITEFUNCTION, self._take_body)
         handle.setopt(pycurl.DEBUGFUNCTION, self._take_note)
         self._settled = True
@@ -181,7 +185,7 @@ class Transfer:
 
     def facts(self, code: int, text: str, *, removed_late: bool = False) -> Facts:
         """Return what this attempt left behind; `code` and `text` are libcurl's."""
-        received = self._headers.getvalue()
+        received = b"".join(self._received)
         head, complete = last_block(received[:CAP])
         return Facts(  # in the order of its fields: naming them costs as much again
             code,
@@ -226,24 +230,38 @@ class Transfer:
         self.tls_version = None
         self.received = self._tls_records = 0
         self._opened = []
-        # Line by line, without a step through Python. libcurl itself stops at 300 KiB; what we read ends at 64.
-        self._headers = io.BytesIO()
+        self._received.clear()  # libcurl itself stops at 300 KiB; what we read ends at 64
         self._body = b""
 
     def _refusal(self) -> tuple[str | None, bool]:
         """The rule that forbids this request, and whether it holds whatever its name resolves to."""
+        request, url = self.request, self.request.url
+        rule = None if request.own_inbox else port_refusal(url.port, self._gate.egress.allowed)
+        if rule is not None:
+            return f"Port {url.port} is {rule} and blocked", True
         # libcurl sends header strings unchecked: a line end in one would begin another header, or another request.
         try:
             self._lines = [
                 _start_of_line(name) + value if value else _start_of_line(name)[:-2] + ";"
-                for name, value in self.request.headers
+                for name, value in request.headers
             ]
         except ValueError:
             return _BAD_HEADER, True
         text = "".join(self._lines)
         if not (text.isascii() and text.isprintable()):
             return _BAD_HEADER, True
-        return self._gate.refusal_of_name(self.request, self.addresses)
+        # One forbidden address refuses the whole name: which of them is dialled is not ours to choose.
+        for address in self.addresses:
+            rule = self._gate.refusal(request, address, url.port)
+            if rule is not None:
+                return self._in_words(rule), url.host_is_literal
+        return None, False
+
+    def _in_words(self, rule: str) -> str:
+        """Name an address only where it stands in the URL: messages must not become a port scanner."""
+        url = self.request.url
+        verb = "is" if url.host_is_literal else "resolves to"
+        return f"{url.host} {verb} {rule}, which is blocked"
 
     def _set_options(self, *, fresh: bool) -> bool:
         request, url, handle = self.request, self.request.url, self.handle
@@ -255,7 +273,6 @@ class Transfer:
                 self._url = url.text
             handle.setopt(pycurl.HTTPHEADER, [*self._lines, "Expect:"])
             handle.setopt(pycurl.POSTFIELDS, request.body)
-            handle.setopt(pycurl.HEADERFUNCTION, self._headers.write)
             if self.addresses != (url.host,):
                 handle.setopt(pycurl.RESOLVE, [_name_entry(url.host, url.port, self.addresses)])
             if limits != self._limits:
@@ -305,7 +322,7 @@ class Transfer:
         address, port = target.addr[0], target.addr[1]
         rule = self._gate.refusal(self.request, address, port)
         if rule is not None:
-            self.refused, self.lasting = in_words(rule, self.request.url), self.request.url.host_is_literal
+            self.refused, self.lasting = self._in_words(rule), self.request.url.host_is_literal
             return pycurl.SOCKET_BAD
         try:
             descriptor = socket.socket(target.family, target.socktype, target.protocol).detach()
@@ -326,7 +343,7 @@ class Transfer:
                 return pycurl.PREREQFUNC_ABORT
             rule = self._gate.refusal(self.request, remote_ip, remote_port, local_ip)
             if rule is not None:
-                self.refused, self.lasting = in_words(rule, self.request.url), self.request.url.host_is_literal
+                self.refused, self.lasting = self._in_words(rule), self.request.url.host_is_literal
                 return pycurl.PREREQFUNC_ABORT
             if not self._recognize((local_ip, local_port, remote_ip, remote_port)):
                 self.dirty = True

@@ -407,31 +407,3 @@ def test_another_address_of_this_machine_counts_as_private() -> None:
     gate.follow(Egress(Allowed(networks=(ip_network("93.184.216.0/24"),)), ""))
 
     assert gate.refusal(request, "93.184.216.34", 80, local="93.184.216.34") is None
-
-
-def test_what_the_gate_remembers_of_a_name_holds_for_that_request_alone_and_until_the_rules_change(
-    egress: Egress, strict: Egress
-) -> None:
-    gate = Gate(egress)
-
-    def refusal(url: str, *addresses: str, own_inbox: bool = False) -> str | None:
-        return gate.refusal_of_name(post(url, own_inbox=own_inbox), addresses)[0]
-
-    at = "http://hooks.test:8080/", "127.0.0.1"
-    for _ in range(2):  # the second time from memory
-        assert refusal(*at) is None
-        assert (
-            refusal("http://other.test:8080/", "10.0.0.5")
-            == "other.test resolves to a private address, which is blocked"
-        )
-        assert refusal("http://hooks.test:8080/", "127.0.0.1", "10.0.0.5") is not None
-        assert refusal("http://hooks.test:25/", "127.0.0.1") == "Port 25 is a port of another service and blocked"
-        assert refusal(*at, own_inbox=True) == "hooks.test resolves to not the test inbox, which is blocked"
-
-    gate.follow(strict)
-    assert refusal(*at) == "hooks.test resolves to a loopback address, which is blocked"
-    gate.follow(replace(strict, own=("hooks.test", 8080)))
-    assert refusal(*at, own_inbox=True) is None
-    assert refusal("http://other.test:8080/", "127.0.0.1", own_inbox=True) is not None
-    gate.follow(egress)
-    assert refusal(*at) is None
