@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,10 @@ HEADER_BYTES_KEPT = 1024
 CONNECT_LIMIT_MS = 5_000
 OUR_FAULT_WAIT_MS = 5_000
 LOCATION_SHOWN = 200
+HEADS_KEPT = 512
+"""Answers' heads that are kept as they were read: receivers say the same again and again."""
+LONGEST_KEPT = 1024
+"""Bytes of a head that is kept."""
 
 # RFC 9112 §4, stricter than libcurl, which reads `HTTP/1.1 2000 OK` and `200OK` as 200.
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})( [^\n]*)?\r?\n")
@@ -161,8 +166,19 @@ DELIVERED = Decision(DeliveryState.DELIVERED)
 """What follows from nearly every attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Answer(NamedTuple):
+    """What a complete final header block says; `status` is None when there is none."""
+
+    status: int | None = None
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+    asked: str | None = None
+    announced: int | None = None
+
+
+_NO_ANSWER = _Answer()
+
+
+class _Verdict(NamedTuple):
     outcome: Outcome
     error: ErrorClass | None
     message: str
@@ -176,6 +192,10 @@ def last_block(received: bytes) -> tuple[bytes, bool]:
     `received` is all that libcurl took for header lines: interim blocks (RFC 9110 §15.2) come before the final one,
     trailers after it, and a block whose first line only libcurl takes for a status ends the reading.
     """
+    return _kept_last_block(received) if len(received) <= LONGEST_KEPT else _last_block(received)
+
+
+def _last_block(received: bytes) -> tuple[bytes, bool]:
     start = 0
     while True:
         blank = received.find(b"\n\r\n", start)
@@ -189,19 +209,23 @@ def last_block(received: bytes) -> tuple[bytes, bool]:
         start = end + (1 if received[end] == 10 else 2)
 
 
+_kept_last_block = lru_cache(HEADS_KEPT)(_last_block)  # saves the search through a head that came before
+
+
 def judge(facts: Facts, url: Url, success_codes: tuple[str, ...], now_at: int) -> Result:
     """Return what the attempt came to. Never raises, whatever the receiver sent.
 
     Only a complete final header block decides by its status: libcurl reports 200 for an answer that broke off
     inside its headers. `success_codes` are three digits, or a class such as "2xx".
     """
-    status, lines = _read_head(facts)
+    answer = _read_head(facts)
+    status = answer.status
     if status is None:
-        return _result(facts, _unanswered(facts, url), None, (), now_at)
+        return _result(facts, _unanswered(facts, url), answer, None)
     if is_among(status, success_codes):
-        return _result(facts, _accepted(facts, status), status, lines, now_at)
-    verdict = _Verdict(Outcome.FAILED, ErrorClass.STATUS, _status_sentence(status, lines, now_at))
-    return _result(facts, verdict, status, lines, now_at)
+        return _result(facts, _accepted(facts, status), answer, None)
+    verdict = _Verdict(Outcome.FAILED, ErrorClass.STATUS, _status_sentence(status, answer.fields, now_at))
+    return _result(facts, verdict, answer, _asked_wait(answer.fields, now_at))
 
 
 def decide(
@@ -234,15 +258,24 @@ def decide(
     return Decision(DeliveryState.PENDING, wait_ms=wait, turn_off=asked_off, lane_wait_ms=lane_wait)
 
 
-def _read_head(facts: Facts) -> tuple[int | None, tuple[tuple[bytes, bytes], ...]]:
-    """The status and the headers, when a final block came whole and nothing of ours forbade the transfer."""
+def _read_head(facts: Facts) -> _Answer:
+    """The answer, when a final block came whole and nothing of ours forbade the transfer."""
     if not facts.head_complete or not facts.gate_passed or facts.refused or facts.local or facts.dirty:
-        return None, ()
-    line, _, rest = facts.head.partition(b"\n")
+        return _NO_ANSWER
+    head = facts.head
+    return _kept_answer(head) if len(head) <= LONGEST_KEPT else _answer(head)
+
+
+def _answer(head: bytes) -> _Answer:
+    line, _, rest = head.partition(b"\n")
     match = _STATUS_LINE.fullmatch(line + b"\n")
     if match is None:
-        return None, ()
-    return int(match[1]), _fields(rest)
+        return _NO_ANSWER
+    fields = _fields(rest)
+    return _Answer(int(match[1]), fields, _asked_for(fields), _announced(fields))
+
+
+_kept_answer = lru_cache(HEADS_KEPT)(_answer)  # saves taking a head apart that came before
 
 
 def _fields(block: bytes) -> tuple[tuple[bytes, bytes], ...]:
@@ -266,6 +299,7 @@ def _values(fields: tuple[tuple[bytes, bytes], ...], name: bytes) -> list[bytes]
     return [value for key, value in fields if key.lower() == name]
 
 
+@lru_cache(4096)
 def is_among(status: int, codes: tuple[str, ...]) -> bool:
     """Whether a final status is in the list, as itself or as its class; an interim one never is."""
     text = str(status)
@@ -358,6 +392,7 @@ def _status_sentence(status: int, fields: tuple[tuple[bytes, bytes], ...], now_a
     return _phrase(status)
 
 
+@lru_cache(1024)
 def _phrase(status: int) -> str:
     """The code with its registered name: what the receiver wrote there may be anything."""
     try:
@@ -384,32 +419,31 @@ def _asked_for(fields: tuple[tuple[bytes, bytes], ...]) -> str | None:
     return None
 
 
-def _size(facts: Facts, fields: tuple[tuple[bytes, bytes], ...]) -> int:
-    announced = next(iter(_values(fields, b"content-length")), b"")
-    if facts.body_capped and announced.isdigit() and len(announced) <= 18:
-        return max(facts.received, int(announced))
-    return facts.received
+def _announced(fields: tuple[tuple[bytes, bytes], ...]) -> int | None:
+    """The size of the body by its Content-Length, the first if there are several."""
+    value = next(iter(_values(fields, b"content-length")), b"")
+    return int(value) if value.isdigit() and len(value) <= 18 else None
 
 
-def _result(
-    facts: Facts, verdict: _Verdict, status: int | None, fields: tuple[tuple[bytes, bytes], ...], now_at: int
-) -> Result:
-    failed = verdict.outcome is not Outcome.SUCCEEDED
-    return Result(
-        outcome=verdict.outcome,
-        status=status,
-        error=verdict.error,
-        message=verdict.message,
-        headers=fields,
-        body=facts.body,
-        truncated=facts.body_capped or facts.removed_late,
-        retry_after_ms=_asked_wait(fields, now_at) if failed else None,
-        asked=_asked_for(fields),
-        free=verdict.free,
-        final=verdict.final,
-        timings=facts.timings,
-        peer=facts.peer,
-        started_at=facts.started_at,
-        tls_version=facts.tls_version,
-        response_size=_size(facts, fields),
+def _result(facts: Facts, verdict: _Verdict, answer: _Answer, retry_after_ms: int | None) -> Result:
+    size = facts.received
+    if facts.body_capped and answer.announced is not None:
+        size = max(size, answer.announced)
+    return Result(  # in the order of its fields: naming them costs as much again
+        verdict.outcome,
+        answer.status,
+        verdict.error,
+        verdict.message,
+        answer.fields,
+        facts.body,
+        facts.body_capped or facts.removed_late,
+        retry_after_ms,
+        answer.asked,
+        verdict.free,
+        verdict.final,
+        facts.timings,
+        facts.peer,
+        facts.started_at,
+        facts.tls_version,
+        size,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ SECONDS = "{attempt.seconds}"
 _T = TypeVar("_T")
 _BODY = "{body}"
 SIGNATURE = "{signature}"
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _BRACED = re.compile(r"\{[^{}]*\}")
 
 
@@ -82,6 +85,10 @@ class Scheme:
 
 def filled(template: str, event_id: str, seconds: str) -> str:
     """Put an event's id and an attempt's second into a template of a scheme."""
+    if template == EVENT_ID:
+        return event_id
+    if template == SECONDS or not template:
+        return seconds if template else ""
     return template.replace(SECONDS, seconds).replace(EVENT_ID, event_id)
 
 
@@ -169,10 +176,21 @@ class _Hmac:
         return None
 
     def sign(self, key: bytes, message: bytes) -> bytes:
-        return hmac.digest(key, message, "sha256")
+        inner, outer = _keyed(key)
+        inner, outer = inner.copy(), outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
 
     def verifies(self, key: bytes, message: bytes, signature: bytes) -> bool:
         return hmac.compare_digest(hmac.digest(key, message, "sha256"), signature)
+
+
+@lru_cache(1024)  # saves taking the key in for each message: 1 µs of the 2 that `hmac.digest` needs for 1 KB
+def _keyed(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """The inner and the outer hash of an HMAC (RFC 2104), the key taken in."""
+    block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 class _Ed25519:

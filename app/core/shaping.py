@@ -134,7 +134,10 @@ def headers(
     A preset's own Content-Type holds for JSON; a form is called a form. Raises ShapeError when a placeholder's
     value could not stand in a header, so that no published value can make a header of its own.
     """
-    lines = {"content-type": ("Content-Type", str(content_type))}
+    first = "Content-Type", content_type.value
+    if not templates:
+        return [first]
+    lines = {"content-type": first}
     for name, template in templates:
         if name.lower() == "content-type" and content_type is not ContentType.JSON:
             continue

@@ -6,7 +6,7 @@ libcurl and browsers read doubtful URLs each in their own way, so nothing doubtf
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 import idna
@@ -47,17 +47,17 @@ class Url:
     host: str
     port: int
     path: str
+    authority: str = field(init=False, repr=False, compare=False)
+    """Host and, unless it is the scheme's own, port: what the Host header says."""
+    text: str = field(init=False, repr=False, compare=False)
+    """The canonical spelling, as it is stored and dialled."""
 
-    @property
-    def text(self) -> str:
-        """The canonical spelling, as it is stored and dialled."""
-        return f"{self.scheme}://{self.authority}{self.path}"
-
-    @property
-    def authority(self) -> str:
-        """Host and, unless it is the scheme's own, port: what the Host header says."""
+    def __post_init__(self) -> None:
+        """Put the spellings together once: each request asks for them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        authority = host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        object.__setattr__(self, "authority", authority)
+        object.__setattr__(self, "text", f"{self.scheme}://{authority}{self.path}")
 
     @property
     def host_is_literal(self) -> bool:

@@ -24,11 +24,12 @@ Ends = tuple[str, int, str, int]
 class Connection:
     """One that passed the gate, and may be used again."""
 
-    __slots__ = ("_poll", "descriptor", "ends", "tls_records", "tls_version")
+    __slots__ = ("_poll", "descriptor", "ends", "peer", "tls_records", "tls_version")
 
     def __init__(self, descriptor: int, ends: Ends, tls_version: str | None) -> None:
         self.descriptor = descriptor
         self.ends = ends
+        self.peer = f"[{ends[2]}]:{ends[3]}" if ":" in ends[2] else f"{ends[2]}:{ends[3]}"
         self.tls_version = tls_version
         self.tls_records = 0
         """Bytes of the TLS records that OpenSSL has opened so far."""

@@ -40,7 +40,6 @@ class Sender:
         self._done: list[tuple[int, Facts]] = []
         self._watched: dict[int, int] = {}
         self._resting: set[int] = set()
-        self._timer_at: float | None = None
         self._guard_at = time.monotonic() + GUARD_EVERY_S
         self._epoll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -51,7 +50,7 @@ class Sender:
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, 2 * seats)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        # No M_TIMERFUNCTION: it is called for every request; `turn` asks for the next timeout once a round.
 
     @property
     def in_flight(self) -> int:
@@ -79,12 +78,10 @@ class Sender:
         """Let the wire move until something came back, somebody woke us, or the patience has ended."""
         until = time.monotonic() + patience_ms / 1000
         while True:
-            now = time.monotonic()
-            if self._timer_at is not None and now >= self._timer_at:
-                self._timer_at = None
+            if self._multi.timeout() == 0:
                 self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
                 self._collect()
-            woken = self._serve_sockets(0.0 if self._done else max(0.0, min(until, self._next_at()) - now))
+            woken = self._serve_sockets(0.0 if self._done else max(0.0, self._next_at(until) - time.monotonic()))
             self._collect()
             now = time.monotonic()
             if now >= self._guard_at:
@@ -178,8 +175,11 @@ class Sender:
             act(descriptor, mask)
         return woken
 
-    def _next_at(self) -> float:
-        return self._guard_at if self._timer_at is None else min(self._timer_at, self._guard_at)
+    def _next_at(self, until: float) -> float:
+        """When something has to be done although nothing moves."""
+        wait_ms = self._multi.timeout()
+        at = min(until, self._guard_at)
+        return at if wait_ms < 0 else min(at, time.monotonic() + wait_ms / 1000)
 
     def _guard(self, now: float) -> None:
         """Take down what has received megabytes without an answer: an endless chunk extension reaches no callback."""
@@ -216,6 +216,3 @@ class Sender:
         """A new socket has this number: epoll dropped the old one when it was closed."""
         self._watched.pop(descriptor, None)
         self._resting.discard(descriptor)
-
-    def _set_timer(self, wait_ms: int) -> None:
-        self._timer_at = time.monotonic() + wait_ms / 1000 if wait_ms > 0 else None if wait_ms else 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import socket
 import time
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ _BAD_HEADER = "A header breaks the rules for headers, which blocks the request"
 _OUR_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each attempt, and freezing costs 1 µs
 class Request:
     """What is to be sent. `headers` are complete and in their order on the wire, but for Host and Content-Length."""
 
@@ -103,6 +102,14 @@ class Transfer:
     stop every flight, so each that could raise turns whatever happens into a fact.
     """
 
+    # With slots the thirty attributes are found at once: as many don't fit into what instances of a class share.
+    __slots__ = (
+        *("handle", "_gate", "_on_open", "_settled", "_url", "_limits"),
+        *("key", "request", "addresses", "started_at", "began", "redialled", "_dns_ms", "_before_ms", "_lines"),
+        *("connection", "baseline", "passed", "again", "dirty", "lasting", "refused", "local", "dns_failed"),
+        *("peer", "tls_version", "_tls_records", "_dialled", "_opened"),
+        *("_received", "_body", "body_capped", "received"),
+    )
     key: int
     request: Request
     addresses: tuple[str, ...]
@@ -117,12 +124,18 @@ class Transfer:
     peer: str | None
     tls_version: str | None
     _opened: list[tuple[int, int]]
+    _received: list[bytes]
+    """The header lines of all blocks, as they came."""
     _body: bytes | bytearray
+    _url: str | None
+    """The URL that the handle was given last."""
     _limits: tuple[int, bool, bool] | None
+    """Time limit, freshness and encryption that it was given last."""
 
     def __init__(self, gate: Gate, on_open: Callable[[int], object]) -> None:
         """`on_open` is told of every new descriptor: what was known of its number belongs to the past."""
         self.handle = pycurl.Curl()
+        self._received = []
         self._gate = gate
         self._on_open = on_open
         self.settle()
@@ -138,10 +151,11 @@ class Transfer:
         handle.setopt(pycurl.CAINFO, self._gate.egress.ca_file)  # the wheel has none of its own
         handle.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         handle.setopt(pycurl.PREREQFUNCTION, self._pass_gate)
+        handle.setopt(pycurl.HEADERFUNCTION, self._received.append)  # line by line, without a step through Python
         handle.setopt(pycurl.WRITEFUNCTION, self._take_body)
         handle.setopt(pycurl.DEBUGFUNCTION, self._take_note)
         self._settled = True
-        self._limits = None
+        self._url = self._limits = None
 
     def settle_later(self) -> None:
         """Forget every option once the present request has ended: the handle may not be touched before."""
@@ -171,30 +185,30 @@ class Transfer:
 
     def facts(self, code: int, text: str, *, removed_late: bool = False) -> Facts:
         """Return what this attempt left behind; `code` and `text` are libcurl's."""
-        received = self._headers.getvalue()
+        received = b"".join(self._received)
         head, complete = last_block(received[:CAP])
-        return Facts(
-            code=code,
-            text=text,
-            gate_passed=self.passed,
-            refused=self.refused,
-            lasting=self.lasting,
-            again=self.again,
-            dirty=self.dirty,
-            local=self.local,
-            dns_failed=self.dns_failed,
-            head=head,
-            head_complete=complete,
-            header_bytes_capped=len(received) > CAP,
-            body=bytes(self._body),
-            body_capped=self.body_capped,
-            received=self.received,
-            peer=self.peer,
-            started_at=self.started_at,
-            timings=self._timings(),
-            timeout_ms=self.request.timeout_ms,
-            tls_version=self.tls_version,
-            removed_late=removed_late,
+        return Facts(  # in the order of its fields: naming them costs as much again
+            code,
+            text,
+            self.passed,
+            self.refused,
+            self.lasting,
+            self.again,
+            self.dirty,
+            self.local,
+            self.dns_failed,
+            head,
+            complete,
+            len(received) > CAP,
+            bytes(self._body),
+            self.body_capped,
+            self.received,
+            self.peer,
+            self.started_at,
+            self._timings(),
+            self.request.timeout_ms,
+            self.tls_version,
+            removed_late,
         )
 
     def release(self) -> None:
@@ -216,8 +230,7 @@ class Transfer:
         self.tls_version = None
         self.received = self._tls_records = 0
         self._opened = []
-        # Line by line, without a step through Python. libcurl itself stops at 300 KiB; what we read ends at 64.
-        self._headers = io.BytesIO()
+        self._received.clear()  # libcurl itself stops at 300 KiB; what we read ends at 64
         self._body = b""
 
     def _refusal(self) -> tuple[str | None, bool]:
@@ -255,10 +268,11 @@ class Transfer:
         left_ms = max(1, request.timeout_ms - int(self._before_ms))
         limits = (left_ms, fresh, url.is_https)
         try:
-            handle.setopt(pycurl.URL, url.text)
+            if url.text != self._url:
+                handle.setopt(pycurl.URL, url.text)
+                self._url = url.text
             handle.setopt(pycurl.HTTPHEADER, [*self._lines, "Expect:"])
             handle.setopt(pycurl.POSTFIELDS, request.body)
-            handle.setopt(pycurl.HEADERFUNCTION, self._headers.write)
             if self.addresses != (url.host,):
                 handle.setopt(pycurl.RESOLVE, [_name_entry(url.host, url.port, self.addresses)])
             if limits != self._limits:
@@ -334,7 +348,6 @@ class Transfer:
             if not self._recognize((local_ip, local_port, remote_ip, remote_port)):
                 self.dirty = True
                 return pycurl.PREREQFUNC_ABORT
-            self.peer = f"[{remote_ip}]:{remote_port}" if ":" in remote_ip else f"{remote_ip}:{remote_port}"
             self.passed = True
         except BaseException as problem:  # noqa: BLE001 - see the class
             self._blame(problem)
@@ -346,11 +359,12 @@ class Transfer:
         for descriptor, family in self._opened:
             if local_end(descriptor, family) == ends[:2]:
                 self.connection, self.baseline = self._gate.learn(descriptor, ends, self.tls_version), 0
+                self.peer = self.connection.peer
                 return True
         known = self._gate.known(ends)
         if known is None or ends[2] not in self.addresses or not known.is_silent():
             return False
-        self.connection, self.tls_version = known, known.tls_version
+        self.connection, self.tls_version, self.peer = known, known.tls_version, known.peer
         return True
 
     def _take_body(self, chunk: bytes) -> int | None:
