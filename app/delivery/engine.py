@@ -6,6 +6,7 @@ import math
 import secrets
 import time
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from app import clock, logs
@@ -13,17 +14,18 @@ from app.core import fairness
 from app.core.fairness import Line
 from app.core.outcome import Result
 from app.core.states import ErrorClass, Outcome
-from app.database import is_sqlite, is_unavailable
+from app.database import hot_write, is_sqlite, is_unavailable
 from app.delivery import loading, queue, settings, skew
 from app.delivery.directory import surroundings_of
 from app.delivery.installed import installed
 from app.delivery.orders import Landing, News, Order, Surroundings
-from app.delivery.record import Judged, record
+from app.delivery.record import Judged, Recording
 from app.delivery.seats import MOST_ALLOWED
 from app.delivery.wire_process import WireLost
+from app.faults import fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from app.delivery.orders import Claim, DeliverySettings
     from app.delivery.wire import Wire
@@ -217,17 +219,11 @@ class Engine:
         """Claim a batch, fairly, load what it needs, and hand it to the wire."""
         now = clock.now()
         self._more = False
-        try:
+        with self._patient_with_storage():
             claims = self._claim(now)
             self._hand(claims)
             if len(claims) < WORTH_A_COMMIT:  # what comes meanwhile is taken together
                 self._gathers_until = time.monotonic() + TAKE_EVERY_S
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            self._more = True
-            self._no_take_before = time.monotonic() + STORAGE_PAUSE_S
-            logs.trouble("the database can't be used; claiming again in a second", error)
 
     def _claim(self, now: int) -> list[Claim]:
         look = queue.look(now, self.worker)
@@ -250,13 +246,10 @@ class Engine:
         shares = fairness.share([self._line(line) for line in due], self.most_given - len(self._given))
         if not shares:
             return []
-        held = {w for w in shares if self._held_until.get(w, 0) > now + queue.LEASE_MS // 2}
-        claims = queue.claim(shares, held, self.worker, now, queue.LEASE_MS)
-        for webhook_id in shares.keys() - held:
-            self._held_until[webhook_id] = now + queue.LEASE_MS
-        # As many as were offered: there may be more behind them.
-        self._more = self._more or len(claims) >= sum(shares.values())
-        return claims
+        if not is_sqlite():
+            return self._commit([], shares, now)  # two workers could wait for one another's lanes
+        batch, self._judged = self._judged, []
+        return self._commit(batch, shares, now)
 
     def _line(self, line: queue.Waiting) -> Line:
         webhook_id = line.webhook_id
@@ -307,12 +300,13 @@ class Engine:
         changed = {webhook_id for webhook_id in changed if self._given_to[webhook_id]}
         if not changed:
             return
-        try:
-            self.wire.tell(*self._news_for(changed))
-        except Exception as error:
-            if not is_unavailable(error):
+        with self._patient_with_storage():
+            try:
+                news = self._news_for(changed)
+            except BaseException:
+                self._changed |= changed
                 raise
-            self._changed |= changed
+            self.wire.tell(*news)
 
     def _news_for(self, webhook_ids: set[int]) -> tuple[dict[int, DeliverySettings | None], int]:
         """Return the settings that the wire doesn't know yet (None: the webhook is gone), and as of which change."""
@@ -342,13 +336,8 @@ class Engine:
         """Give back what was not begun: unsent, uncounted."""
         if time.monotonic() < self._no_record_before:
             return
-        try:
+        with self._patient_with_storage():
             queue.hand_back(self._returned)
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            self._no_record_before = time.monotonic() + STORAGE_PAUSE_S
-        else:
             self._returned = []
 
     def _land(self, landing: Landing) -> None:
@@ -368,24 +357,57 @@ class Engine:
             self._unrecorded[kept.webhook_id] += 1
 
     def _record(self) -> None:
-        """Write what the answers mean, all in one commit; keep them and try again while the database is away."""
+        """Write what the answers mean; keep them and try again while the database is away."""
         batch, self._judged = self._judged, []
+        with self._patient_with_storage():
+            self._commit(batch, {}, clock.now())
+
+    def _commit(self, batch: list[Judged], shares: dict[int, int], now: int) -> list[Claim]:
+        """Record a batch and claim shares in one commit: under load it is the commits that take time."""
+        recording = Recording(batch, now)
+        claims: list[Claim] = []
         self._recorded_at = time.monotonic()
         try:
-            switched, shut = record(batch, clock.now())
+            with hot_write() as door:
+                recording.write(door)
+                stopped = {*recording.switched, *recording.shut}
+                shares = {webhook_id: share for webhook_id, share in shares.items() if webhook_id not in stopped}
+                held = {each for each in shares if self._held_until.get(each, 0) > now + queue.LEASE_MS // 2}
+                if shares:
+                    claims = queue.claim_within(door, shares, held, self.worker, now, queue.LEASE_MS)
+        except BaseException:
+            self._judged = batch + self._judged
+            raise
+        if shares:
+            fault("claim.committed")
+            self._held_until |= dict.fromkeys(shares.keys() - held, now + queue.LEASE_MS)
+            # As many as were offered: there may be more behind them.
+            self._more = self._more or len(claims) >= sum(shares.values())
+        self._note_recorded(batch, recording, stopped)
+        return claims
+
+    def _note_recorded(self, batch: list[Judged], recording: Recording, stopped: set[int]) -> None:
+        if not batch:
+            return
+        recording.tell()
+        self._unrecorded.subtract([judged.claim.webhook_id for judged in batch if judged.settings.ordered])
+        for webhook_id in recording.switched:
+            settings.forget(webhook_id)
+        if idle := [webhook_id for webhook_id in stopped if self._given_to[webhook_id]]:
+            self.wire.give_back(idle)
+        self._more = True
+
+    @contextmanager
+    def _patient_with_storage(self) -> Iterator[None]:
+        """Leave the database alone for a second when it is away; what was to be done is tried again."""
+        try:
+            yield
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            self._judged = batch + self._judged
-            self._no_record_before = time.monotonic() + STORAGE_PAUSE_S
-            logs.trouble("the database can't be used; recording again in a second", error)
-            return
-        self._unrecorded.subtract([judged.claim.webhook_id for judged in batch if judged.settings.ordered])
-        for webhook_id in switched:
-            settings.forget(webhook_id)
-        if idle := [webhook_id for webhook_id in (*switched, *shut) if self._given_to[webhook_id]]:
-            self.wire.give_back(idle)
-        self._more = True
+            self._more = True
+            self._no_take_before = self._no_record_before = time.monotonic() + STORAGE_PAUSE_S
+            logs.trouble("the database can't be used; trying again in a second", error)
 
 
 def roll_sixteenth() -> int:

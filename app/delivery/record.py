@@ -14,7 +14,6 @@ from app.core.health import Seen
 from app.core.outcome import DELIVERED, Decision, Result, Timings, decide
 from app.core.states import DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.core.stats import Try
-from app.database import hot_write
 from app.delivery import health, notices, queue, stats
 from app.delivery.health import Probed
 from app.delivery.queue import Ending, Finished
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.delivery.orders import Claim, DeliverySettings, SentBodyRow
+    from app.door import Door
 
 _TROUBLE = frozenset(
     {
@@ -55,39 +55,53 @@ class Judged(NamedTuple):
     roll: int
 
 
-def record(batch: Sequence[Judged], now: int) -> tuple[list[int], list[int]]:
-    """Record a batch; return the webhooks that were switched for it and those whose lane is shut now."""
-    decided = [(judged, decision_on(judged)) for judged in batch]
-    finished = [
-        Finished(
-            judged.claim,
-            ending_of(judged, decision, now),
-            attempt_row(judged),
-            judged.body,
-            judged.settings.url_text,
-        )
-        for judged, decision in decided
-    ]
-    fault("finish.before")
-    with hot_write() as door:
-        moved = queue.finish(door, finished, now)
-        ours = [(judged, decision) for judged, decision in decided if judged.claim.id in moved]
-        shut, happened = health.fold(door, _seen(ours, now), now)
+class Recording:
+    """A batch of attempts on its way into the log: made ready, written in a transaction, told of after its commit."""
+
+    def __init__(self, batch: Sequence[Judged], now: int) -> None:
+        self.switched: list[int] = []
+        """Webhooks that it turned on or off."""
+        self.shut: list[int] = []
+        """Webhooks that nothing may be sent to for a while."""
+        self._now = now
+        self._decided = [(judged, decision_on(judged)) for judged in batch]
+        self._finished = [
+            Finished(
+                judged.claim,
+                ending_of(judged, decision, now),
+                attempt_row(judged),
+                judged.body,
+                judged.settings.url_text,
+            )
+            for judged, decision in self._decided
+        ]
+
+    def write(self, door: Door) -> None:
+        """Write it in the door's transaction."""
+        if not self._finished:
+            return
+        fault("finish.before")
+        now = self._now
+        moved = queue.finish(door, self._finished, now)
+        ours = [(judged, decision) for judged, decision in self._decided if judged.claim.id in moved]
+        self.shut, happened = health.fold(door, _seen(ours, now), now)
         turn_off = {
             judged.claim.webhook_id: decision.turn_off for judged, decision in ours if decision.turn_off is not None
         }
-        switched = health.turn_off(door.session, turn_off, now) if turn_off else []
+        self.switched = health.turn_off(door.session, turn_off, now) if turn_off else []
         if happened:
             notices.tell(door.session, happened, now)
         if tests := [_probed(judged) for judged, _ in ours if judged.claim.kind is DeliveryKind.TEST]:
-            switched += health.judge_probes(door.session, tests, now)
+            self.switched += health.judge_probes(door.session, tests, now)
         tries = [told for judged, _ in ours if (told := try_of(judged)) is not None]
         stats.add(door, counted.counts(tries))
-    fault("finish.committed")
-    for judged, decision in decided:
-        if judged.result.outcome is not Outcome.SUCCEEDED:
-            _log(judged, decision)
-    return switched, shut
+
+    def tell(self) -> None:
+        """Write log lines about what didn't succeed."""
+        fault("finish.committed")
+        for judged, decision in self._decided:
+            if judged.result.outcome is not Outcome.SUCCEEDED:
+                _log(judged, decision)
 
 
 def decision_on(judged: Judged) -> Decision:

@@ -29,7 +29,7 @@ BEGIN_AGAIN_AFTER_S = 1.0
 PATIENCE_AT_END_S = 2.0
 _MAIN = f"""
 import sys
-sys.path.append({str(Path(__file__).parents[2])!r})
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from app.delivery.wire_main import main
 main()
 """
@@ -54,7 +54,7 @@ class WireProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603  ourselves
-                # Not from the working directory, where another `app` may lie.
+                # From where this module lies, not from the working directory: another `app` may be there.
                 [sys.executable, "-P", "-c", _MAIN],
                 stdin=theirs.fileno(),
                 start_new_session=True,  # a terminal's Ctrl-C is for the server, which lets requests under way end

@@ -4,7 +4,16 @@ Each move is one guarded statement that names the state it leaves; the rows it r
 """
 
 from app.delivery.queue.by_hand import cancel, cancel_waiting, hasten, hasten_waiting, requeue
-from app.delivery.queue.claiming import LEASE_MS, Waiting, claim, claim_by_hand, claim_suspect, let_go, look
+from app.delivery.queue.claiming import (
+    LEASE_MS,
+    Waiting,
+    claim,
+    claim_by_hand,
+    claim_suspect,
+    claim_within,
+    let_go,
+    look,
+)
 from app.delivery.queue.entering import enqueue, enter_attempts, new_row, past_row, row_ids
 from app.delivery.queue.finishing import finish, hand_back
 from app.delivery.queue.interrupting import MOST_INTERRUPTIONS, release_lapsed
@@ -25,6 +34,7 @@ __all__ = [
     "claim",
     "claim_by_hand",
     "claim_suspect",
+    "claim_within",
     "count_pending",
     "count_sending",
     "enqueue",

@@ -112,21 +112,29 @@ def look(now: int, worker: str) -> Look:
 
 
 def claim(shares: Mapping[int, int], held: Collection[int], worker: str, now: int, lease_ms: int) -> list[Claim]:
-    """Claim up to `shares[webhook_id]` due deliveries of each webhook, all in one commit.
+    """Claim up to `shares[webhook_id]` due deliveries of each webhook, all in one commit."""
+    with hot_write() as door:
+        claims = claim_within(door, shares, held, worker, now, lease_ms)
+    fault("claim.committed")
+    return claims
+
+
+def claim_within(
+    door: Door, shares: Mapping[int, int], held: Collection[int], worker: str, now: int, lease_ms: int
+) -> list[Claim]:
+    """Claim in the caller's transaction.
 
     The lanes of webhooks in `held` are ours for long enough; the others are taken first. The claim is the intent:
-    it is on record before a byte leaves.
+    it has to be on record before a byte leaves.
     """
+    fault("claim.before")
     claims: list[Claim] = []
     lease, until = new_lease(), now + lease_ms
-    fault("claim.before")
-    with hot_write() as door:
-        taken = _hold_lanes(door, [w for w in shares if w not in held], worker, now, until)
-        for webhook_id, places in shares.items():
-            if webhook_id in held or webhook_id in taken:
-                rows = door.rows(_CLAIM_SHARE, webhook=webhook_id, share=places, now=now, lease=lease, until=until)
-                claims += [_claim_of(row, lease, until) for row in rows]
-    fault("claim.committed")
+    taken = _hold_lanes(door, [w for w in shares if w not in held], worker, now, until)
+    for webhook_id, places in shares.items():
+        if webhook_id in held or webhook_id in taken:
+            rows = door.rows(_CLAIM_SHARE, webhook=webhook_id, share=places, now=now, lease=lease, until=until)
+            claims += [_claim_of(row, lease, until) for row in rows]
     return claims
 
 
