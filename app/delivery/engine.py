@@ -66,7 +66,7 @@ class Engine:
         self._takes = 0
         self._returned: list[Claim] = []
         self._judged: list[Judged] = []
-        self._unrecorded: Counter[int] = Counter()  # of ordered webhooks: how one ended decides what is next
+        self._unrecorded: Counter[int] = Counter()  # attempts that decide what is next for their webhook
         self._judged_since = 0.0
         self._recorded_at = 0.0
         self._held_until: dict[int, int] = {}
@@ -352,9 +352,10 @@ class Engine:
         if not self._judged:
             self._judged_since = time.monotonic()
         roll = 0 if result.outcome is Outcome.SUCCEEDED else self.roll()
-        self._judged.append(Judged(claim, kept, result, landing.request_headers, landing.body, roll))
-        if kept.ordered:
-            self._unrecorded[kept.webhook_id] += 1
+        judged = Judged(claim, kept, result, landing.request_headers, landing.body, roll)
+        self._judged.append(judged)
+        if _decides_what_is_next(judged):
+            self._unrecorded[claim.webhook_id] += 1
 
     def _record(self) -> None:
         """Write what the answers mean; keep them and try again while the database is away."""
@@ -366,7 +367,6 @@ class Engine:
         """Record a batch and claim shares in one commit: under load it is the commits that take time."""
         recording = Recording(batch, now)
         claims: list[Claim] = []
-        self._recorded_at = time.monotonic()
         try:
             with hot_write() as door:
                 recording.write(door)
@@ -389,8 +389,9 @@ class Engine:
     def _note_recorded(self, batch: list[Judged], recording: Recording, stopped: set[int]) -> None:
         if not batch:
             return
+        self._recorded_at = time.monotonic()
         recording.tell()
-        self._unrecorded.subtract([judged.claim.webhook_id for judged in batch if judged.settings.ordered])
+        self._unrecorded.subtract([judged.claim.webhook_id for judged in batch if _decides_what_is_next(judged)])
         for webhook_id in recording.switched:
             settings.forget(webhook_id)
         if idle := [webhook_id for webhook_id in stopped if self._given_to[webhook_id]]:
@@ -413,6 +414,11 @@ class Engine:
 def roll_sixteenth() -> int:
     """Return 0 to 15: retries are spread in sixteenths of the jitter, so that many failures make few kinds of row."""
     return secrets.randbelow(16)
+
+
+def _decides_what_is_next(judged: Judged) -> bool:
+    """Whether nothing more may be claimed for its webhook before it is on record: a failure may shut its lane."""
+    return judged.settings.ordered or judged.result.outcome is not Outcome.SUCCEEDED
 
 
 def _interrupted(claim: Claim) -> Landing:
