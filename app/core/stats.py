@@ -18,6 +18,7 @@ every one, costs a single row of these three.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,19 +85,17 @@ def bucket(ms: int) -> str:
 
 def counts(tries: Iterable[Try]) -> dict[Key, int]:
     """Return how often each thing happened. The tries may be of many webhooks and hours, in any order."""
-    found: dict[Key, int] = {}
+    keys: list[Key] = []
     for webhook_id, came_at, event_type, number, answer, duration_ms, delivered_at in tries:
         hour = came_at - came_at % HOUR_MS
         took = answer if duration_ms is None else f"{answer} {bucket(duration_ms)}"
-        keys = [(webhook_id, hour, _ANSWER, took)]
+        keys.append((webhook_id, hour, _ANSWER, took))
         if delivered_at is not None:
             keys.append((webhook_id, hour, _FIRST if number == 1 else _LATER, event_type))
             keys.append((webhook_id, hour, _LAG, bucket(delivered_at - came_at)))
         elif number == 1:
             keys.append((webhook_id, hour, _MISSED, event_type))
-        for key in keys:
-            found[key] = found.get(key, 0) + 1
-    return found
+    return Counter(keys)
 
 
 def missed(webhook_id: int, came_at: int, event_type: str) -> Key:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from app.delivery.wire_process import WireProcess
 
 BATCH = 500
-RESULTS_AT_ONCE = 256
+RESULTS_AT_ONCE = 500
+REFILL_AT = 2 / 3  # of what was in hand: the wire never runs dry, and a claim is worth its commit
 RIPE_AFTER_S = 0.025
 TAKE_EVERY_S = 0.006
 LONGEST_WATCH_S = 0.05
@@ -64,6 +65,7 @@ class Engine:
         self._allowances: dict[int, int] = {}
         self._served: dict[int, int] = {}
         self._takes = 0
+        self._take_again_at = -1.0
         self._returned: list[Claim] = []
         self._judged: list[Judged] = []
         self._unrecorded: Counter[int] = Counter()  # attempts that decide what is next for their webhook
@@ -256,7 +258,7 @@ class Engine:
         kept = settings.of(webhook_id)
         most = 1 if kept is not None and kept.ordered else self._allowances.get(webhook_id, MOST_ALLOWED)
         room = most - self._given_to[webhook_id]
-        if room * 2 < most:
+        if room < most * (1 - REFILL_AT):
             room = 0  # claims are made in batches worth a commit
         if self._not_before.get(webhook_id, 0.0) > time.monotonic() or self._unrecorded[webhook_id]:
             room = 0
@@ -279,6 +281,7 @@ class Engine:
             orders.append(Order(claim, event, around.get(event.business_unit_id or 0, nothing), sent.get(claim.id)))
             self._given[claim.id] = claim
         self._given_to.update(claim.webhook_id for claim in claims)
+        self._take_again_at = len(self._given) * REFILL_AT
         self._takes += 1
         self._served.update(dict.fromkeys(webhook_ids, self._takes))
         self.wire.hand(orders, told, as_of)
@@ -323,6 +326,8 @@ class Engine:
         self._not_before.update(news.pauses)
         for landing in news.landed:
             self._land(landing)
+        if len(self._given) <= self._take_again_at:
+            self._more, self._take_again_at = True, -1
         self._returned += [self._take_back(delivery_id) for delivery_id in news.returned]
         if self._returned:
             self._hand_back()

@@ -144,34 +144,40 @@ def _delivered(status: int | None) -> Ending:
 def attempt_row(judged: Judged) -> dict[str, Any]:
     """Return the attempt's row."""
     result, sent = judged.result, judged.request_headers
+    status = result.status
     return {
         "delivery_id": judged.claim.id,
         "number": judged.claim.number,
         "outcome": result.outcome.value,
-        "status": result.status,
+        "status": status,
         "error": None if result.error is None else result.error.value,
         "message": result.message or None,
         "started_at": result.started_at,
         "duration_ms": round(result.timings.total_ms),
-        "timings": _timings(result.timings) if sent is not None else None,
+        "timings": None if sent is None else _timings(result.timings),
         "peer": result.peer,
         "tls": result.tls_version,
         "url": judged.settings.url_text,
         "request_headers": sent or b"",
         "body_digest": judged.body.digest if judged.body else None,
-        "response_headers": b"\r\n".join([b"%b: %b" % header for header in result.headers])
-        if result.status is not None
-        else None,
-        "response_body": result.body if result.status is not None else None,
-        "response_size": result.response_size if result.status is not None else None,
+        "response_headers": None if status is None else b"\r\n".join([b"%b: %b" % each for each in result.headers]),
+        "response_body": None if status is None else result.body,
+        "response_size": None if status is None else result.response_size,
         "truncated": result.truncated,
         "late": False,
     }
 
 
 def _timings(timings: Timings) -> str:
-    steps = (timings.dns_ms, timings.connect_ms, timings.tls_ms, timings.first_byte_ms, timings.total_ms)
-    return " ".join([str(round(step * 1000)) for step in steps])
+    """The steps in whole microseconds."""
+    dns, connect, tls, first_byte, total = timings
+    return "%d %d %d %d %d" % (  # noqa: UP031  in a third of the time that formatting each takes
+        dns * 1000 + 0.5,
+        connect * 1000 + 0.5,
+        tls * 1000 + 0.5,
+        first_byte * 1000 + 0.5,
+        total * 1000 + 0.5,
+    )
 
 
 def _probed(judged: Judged) -> Probed:

@@ -99,8 +99,8 @@ class Resolver:
 
         A look-up that has run for `timeout_ms`, at most 5 s, counts as failed while its thread goes on waiting.
         """
-        if _is_literal(host):
-            return Answer((host,))
+        if (literal := _literal(host)) is not None:
+            return literal
         now = time.monotonic()
         with self._lock:
             name = self._names.get(host)
@@ -252,9 +252,10 @@ class Resolver:
 
 
 @lru_cache(4096)
-def _is_literal(host: str) -> bool:
+def _literal(host: str) -> Answer | None:
+    """What is known of a host that is an address already."""
     try:
         ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None
+    return Answer((host,))

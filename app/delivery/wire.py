@@ -41,6 +41,8 @@ class Flight:
     request: Request
     body: SentBodyRow
     host: Host
+    is_retry: bool
+    is_replay: bool
 
 
 class Wire:
@@ -216,8 +218,9 @@ class Wire:
         except ShapeError as error:
             self._land(claim, _shape_failed(error, now), None, None)
             return
-        self._flights[claim.id] = Flight(order, kept, request, body.kept, host)
-        self.seats.sit(claim.webhook_id, host, is_retry=claim.number > 1, is_replay=_is_of_replay(claim))
+        is_retry, is_replay = claim.number > 1, _is_of_replay(claim)
+        self._flights[claim.id] = Flight(order, kept, request, body.kept, host, is_retry, is_replay)
+        self.seats.sit(claim.webhook_id, host, is_retry=is_retry, is_replay=is_replay)
         self.sender.start(claim.id, request, answer)
 
     def _body(self, order: Order, facts: EventFacts, kept: DeliverySettings, now: int) -> Body:
@@ -244,7 +247,7 @@ class Wire:
         flight = self._flights.pop(key)
         claim, kept = flight.order.claim, flight.settings
         result = judge(facts, flight.request.url, kept.success_codes, clock.now())
-        self.seats.leave(claim.webhook_id, flight.host, is_retry=claim.number > 1, is_replay=_is_of_replay(claim))
+        self.seats.leave(claim.webhook_id, flight.host, is_retry=flight.is_retry, is_replay=flight.is_replay)
         if claim.kind is not DeliveryKind.TEST:
             self.seats.learn(
                 claim.webhook_id,
