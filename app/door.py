@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Engine, PoolProxiedConnection
 
-ROWS_AT_ONCE = 100
+Row = TypeVar("Row")
+
+_PORTIONS = (64, 16, 4, 1)
 
 _LIST = re.compile(r"IN :(\w+)\[\]")
 _LOCK = re.compile(r"\s+FOR UPDATE( OF \w+)? SKIP LOCKED")
@@ -43,6 +45,15 @@ class Statement:
         for name in self._lists:
             values[name] = orjson.dumps(values[name]).decode()
         return values
+
+
+def portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cut rows into portions of a few sizes: a statement of each size stays prepared, and preparing costs most."""
+    start = 0
+    while start < len(rows):
+        size = next(size for size in _PORTIONS if size <= len(rows) - start)
+        yield rows[start : start + size]
+        start += size
 
 
 class Door:
@@ -93,8 +104,7 @@ class Door:
         if not self.is_sqlite:
             self._raw.cursor().executemany(_insert(table, columns, 0, or_keep), rows)
             return
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            some = rows[start : start + ROWS_AT_ONCE]
+        for some in portions(rows):
             values = [value for row in some for value in row.values()]
             self._raw.execute(_insert(table, columns, len(some), or_keep), values)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from app.core import stats
 from app.core.states import DeliveryKind
-from app.door import ROWS_AT_ONCE, Statement
+from app.door import Statement, portions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ _ARRAYS = ":webhooks::bigint[], :hours::bigint[], :measures::text[], :keys::text
 _UNNESTED = Statement(_INSERT + "SELECT * FROM unnest(" + _ARRAYS + ")" + _ADD)  # noqa: S608  texts of our own
 
 
-@lru_cache(ROWS_AT_ONCE)
+@cache
 def _values(rows: int) -> str:
     return _INSERT + "VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows) + _ADD
 
@@ -39,8 +39,7 @@ def add(door: Door, counted: Mapping[Key, int]) -> None:
         webhooks, hours, measures, keys, counts = (list(column) for column in zip(*rows, strict=True))
         door.run(_UNNESTED, webhooks=webhooks, hours=hours, measures=measures, keys=keys, counts=counts)
         return
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        some = rows[start : start + ROWS_AT_ONCE]
+    for some in portions(rows):
         door.run_on_sqlite(_values(len(some)), tuple(chain.from_iterable(some)))
 
 
