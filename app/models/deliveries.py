@@ -8,11 +8,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.core.states import FINISHED, UNDELIVERED, DeliveryKind, DeliveryState, ErrorClass, Outcome, Reason
 from app.extensions import Model
 from app.models.events import Event
-from app.models.types import Key, Moment, partial_index, text_enum
+from app.models.types import Key, Moment, any_of, one_of, partial_index, text_enum
 from app.models.webhooks import Webhook
 
-_FINISHED = "({})".format(", ".join(f"'{state}'" for state in sorted(FINISHED)))
-_UNDELIVERED = "({})".format(", ".join(f"'{state}'" for state in sorted(UNDELIVERED)))
+_FINISHED = any_of("state", sorted(FINISHED))
+_UNDELIVERED = any_of("state", sorted(UNDELIVERED))
 
 
 class Delivery(Model):
@@ -21,7 +21,11 @@ class Delivery(Model):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("event_id", "webhook_id", "copy"),  # copy 0: made by publishing; also finds an event's
-        CheckConstraint(f"(finished_at IS NOT NULL) = (state IN {_FINISHED})", name="finished"),
+        CheckConstraint(f"(finished_at IS NOT NULL) = ({_FINISHED})", name="finished"),
+        one_of("kind", DeliveryKind),
+        one_of("state", DeliveryState),
+        one_of("reason", Reason),
+        one_of("last_error", ErrorClass),
         CheckConstraint("(next_attempt_at IS NULL) = (finished_at IS NOT NULL)", name="waits_or_is_finished"),
         CheckConstraint("(leased_until IS NOT NULL) = (state = 'sending')", name="leased"),
         CheckConstraint("(lease_id IS NULL) = (leased_until IS NULL)", name="lease_has_id"),
@@ -32,7 +36,7 @@ class Delivery(Model):
         partial_index("ix_delivery_suspect", "id", where="state = 'pending' AND interruptions >= 2"),
         Index(None, "organization_id", "created_at", "id"),
         Index(None, "webhook_id", "created_at", "id"),
-        partial_index("ix_delivery_trouble", "organization_id", "created_at", "id", where=f"state IN {_UNDELIVERED}"),
+        partial_index("ix_delivery_trouble", "organization_id", "created_at", "id", where=_UNDELIVERED),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -42,10 +46,10 @@ class Delivery(Model):
     event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"))
     webhook_id: Mapped[int] = mapped_column(ForeignKey("webhook.id", ondelete="CASCADE"))
     copy: Mapped[int] = mapped_column(default=0)
-    kind: Mapped[DeliveryKind] = mapped_column(text_enum(DeliveryKind), default=DeliveryKind.NORMAL)
+    kind: Mapped[DeliveryKind] = mapped_column(text_enum(DeliveryKind, checked=False), default=DeliveryKind.NORMAL)
     by_hand: Mapped[bool] = mapped_column(default=False)  # a person asked: passes a shut, paused or off webhook
-    state: Mapped[DeliveryState] = mapped_column(text_enum(DeliveryState))
-    reason: Mapped[Reason | None] = mapped_column(text_enum(Reason))
+    state: Mapped[DeliveryState] = mapped_column(text_enum(DeliveryState, checked=False))
+    reason: Mapped[Reason | None] = mapped_column(text_enum(Reason, checked=False))
     detail: Mapped[str | None]  # who canceled it, what could not be built, or that it is a probe
     event_type: Mapped[str]
     url: Mapped[str]  # the one called last
@@ -56,7 +60,7 @@ class Delivery(Model):
     lease_id: Mapped[int | None] = mapped_column(Moment)
     leased_until: Mapped[int | None] = mapped_column(Moment)
     last_status: Mapped[int | None]
-    last_error: Mapped[ErrorClass | None] = mapped_column(text_enum(ErrorClass))
+    last_error: Mapped[ErrorClass | None] = mapped_column(text_enum(ErrorClass, checked=False))
     created_at: Mapped[int] = mapped_column(Moment)
     finished_at: Mapped[int | None] = mapped_column(Moment)
 
@@ -78,13 +82,17 @@ class Attempt(Model):
     """One request of a delivery: what was sent and what came back. Written once."""
 
     __tablename__ = "attempt"
-    __table_args__ = ({"sqlite_with_rowid": False},)  # one tree instead of a table and an index
+    __table_args__ = (
+        one_of("outcome", Outcome),
+        one_of("error", ErrorClass),
+        {"sqlite_with_rowid": False},  # one tree instead of a table and an index
+    )
 
     delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
-    outcome: Mapped[Outcome] = mapped_column(text_enum(Outcome))
+    outcome: Mapped[Outcome] = mapped_column(text_enum(Outcome, checked=False))
     status: Mapped[int | None]
-    error: Mapped[ErrorClass | None] = mapped_column(text_enum(ErrorClass))
+    error: Mapped[ErrorClass | None] = mapped_column(text_enum(ErrorClass, checked=False))
     message: Mapped[str | None]
     started_at: Mapped[int] = mapped_column(Moment)
     duration_ms: Mapped[int]

@@ -19,7 +19,7 @@ attempt = core_table(Attempt)
 # Written out, not bound: SQLite uses a partial index only for a condition it can read in the statement.
 PENDING = text("delivery.state = 'pending'")
 SENDING = text("delivery.state = 'sending'")
-UNDELIVERED = text("delivery.state IN ('failed', 'pending', 'sending')")
+UNDELIVERED = text("(delivery.state = 'failed' OR delivery.state = 'pending' OR delivery.state = 'sending')")
 
 SLICE = 500
 RELEASED = {"lease_id": None, "leased_until": None}

@@ -326,10 +326,10 @@ def upgrade() -> None:
     sa.Column('event_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('webhook_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('copy', sa.Integer(), nullable=False),
-    sa.Column('kind', sa.Enum('normal', 'test', 'replay', name='deliverykind', native_enum=False, create_constraint=True, length=48), nullable=False),
+    sa.Column('kind', sa.String(length=48), nullable=False),
     sa.Column('by_hand', sa.Boolean(), nullable=False),
-    sa.Column('state', sa.Enum('pending', 'sending', 'delivered', 'failed', 'canceled', 'skipped', name='deliverystate', native_enum=False, create_constraint=True, length=48), nullable=False),
-    sa.Column('reason', sa.Enum('webhook_off', 'webhook_paused', 'webhook_deleted', 'event_type_not_selected', 'business_unit_not_selected', 'owner_cannot_see', 'filtered_out', 'created_later', 'shape_failed', 'exhausted', 'gone', 'asked', 'test_failed', 'refused_by_rule', 'interrupted_repeatedly', 'by_person', 'new', 'sustained_failure', 'owner_left', name='reason', native_enum=False, create_constraint=True, length=48), nullable=True),
+    sa.Column('state', sa.String(length=48), nullable=False),
+    sa.Column('reason', sa.String(length=48), nullable=True),
     sa.Column('detail', sa.String(), nullable=True),
     sa.Column('event_type', sa.String(), nullable=False),
     sa.Column('url', sa.String(), nullable=False),
@@ -340,14 +340,18 @@ def upgrade() -> None:
     sa.Column('lease_id', sa.BigInteger(), nullable=True),
     sa.Column('leased_until', sa.BigInteger(), nullable=True),
     sa.Column('last_status', sa.Integer(), nullable=True),
-    sa.Column('last_error', sa.Enum('status', 'dns', 'refused', 'connect_timeout', 'timeout', 'reset', 'tls', 'bad_http', 'too_large', 'incomplete', 'late', 'blocked', 'interrupted', 'shape_failed', name='errorclass', native_enum=False, create_constraint=True, length=48), nullable=True),
+    sa.Column('last_error', sa.String(length=48), nullable=True),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Column('finished_at', sa.BigInteger(), nullable=True),
-    sa.CheckConstraint("(finished_at IS NOT NULL) = (state IN ('canceled', 'delivered', 'failed', 'skipped'))", name=op.f('ck_delivery_finished')),
+    sa.CheckConstraint("(finished_at IS NOT NULL) = (state = 'canceled' OR state = 'delivered' OR state = 'failed' OR state = 'skipped')", name=op.f('ck_delivery_finished')),
     sa.CheckConstraint("(leased_until IS NOT NULL) = (state = 'sending')", name=op.f('ck_delivery_leased')),
     sa.CheckConstraint('(lease_id IS NULL) = (leased_until IS NULL)', name=op.f('ck_delivery_lease_has_id')),
     sa.CheckConstraint('(next_attempt_at IS NULL) = (finished_at IS NOT NULL)', name=op.f('ck_delivery_waits_or_is_finished')),
     sa.CheckConstraint('interruptions <= attempt_count', name=op.f('ck_delivery_interruptions')),
+    sa.CheckConstraint("kind = 'normal' OR kind = 'test' OR kind = 'replay'", name=op.f('ck_delivery_kind_deliverykind')),
+    sa.CheckConstraint("state = 'pending' OR state = 'sending' OR state = 'delivered' OR state = 'failed' OR state = 'canceled' OR state = 'skipped'", name=op.f('ck_delivery_state_deliverystate')),
+    sa.CheckConstraint("reason = 'webhook_off' OR reason = 'webhook_paused' OR reason = 'webhook_deleted' OR reason = 'event_type_not_selected' OR reason = 'business_unit_not_selected' OR reason = 'owner_cannot_see' OR reason = 'filtered_out' OR reason = 'created_later' OR reason = 'shape_failed' OR reason = 'exhausted' OR reason = 'gone' OR reason = 'asked' OR reason = 'test_failed' OR reason = 'refused_by_rule' OR reason = 'interrupted_repeatedly' OR reason = 'by_person' OR reason = 'new' OR reason = 'sustained_failure' OR reason = 'owner_left'", name=op.f('ck_delivery_reason_reason')),
+    sa.CheckConstraint("last_error = 'status' OR last_error = 'dns' OR last_error = 'refused' OR last_error = 'connect_timeout' OR last_error = 'timeout' OR last_error = 'reset' OR last_error = 'tls' OR last_error = 'bad_http' OR last_error = 'too_large' OR last_error = 'incomplete' OR last_error = 'late' OR last_error = 'blocked' OR last_error = 'interrupted' OR last_error = 'shape_failed'", name=op.f('ck_delivery_last_error_errorclass')),
     sa.ForeignKeyConstraint(['event_id'], ['event.id'], name=op.f('fk_delivery_event_id_event'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_delivery_organization_id_organization'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['webhook_id'], ['webhook.id'], name=op.f('fk_delivery_webhook_id_webhook'), ondelete='CASCADE'),
@@ -361,7 +365,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_delivery_leased', ['leased_until'], unique=False, sqlite_where=sa.text("state = 'sending'"), postgresql_where=sa.text("state = 'sending'"))
         batch_op.create_index(batch_op.f('ix_delivery_organization_id_created_at_id'), ['organization_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_delivery_suspect', ['id'], unique=False, sqlite_where=sa.text("state = 'pending' AND interruptions >= 2"), postgresql_where=sa.text("state = 'pending' AND interruptions >= 2"))
-        batch_op.create_index('ix_delivery_trouble', ['organization_id', 'created_at', 'id'], unique=False, sqlite_where=sa.text("state IN ('failed', 'pending', 'sending')"), postgresql_where=sa.text("state IN ('failed', 'pending', 'sending')"))
+        batch_op.create_index('ix_delivery_trouble', ['organization_id', 'created_at', 'id'], unique=False, sqlite_where=sa.text("state = 'failed' OR state = 'pending' OR state = 'sending'"), postgresql_where=sa.text("state = 'failed' OR state = 'pending' OR state = 'sending'"))
         batch_op.create_index('ix_delivery_waiting', ['webhook_id', 'next_attempt_at', 'id'], unique=False, sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
         batch_op.create_index(batch_op.f('ix_delivery_webhook_id_created_at_id'), ['webhook_id', 'created_at', 'id'], unique=False)
 
@@ -433,9 +437,9 @@ def upgrade() -> None:
     op.create_table('attempt',
     sa.Column('delivery_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('number', sa.Integer(), nullable=False),
-    sa.Column('outcome', sa.Enum('succeeded', 'failed', 'blocked', 'interrupted', name='outcome', native_enum=False, create_constraint=True, length=48), nullable=False),
+    sa.Column('outcome', sa.String(length=48), nullable=False),
     sa.Column('status', sa.Integer(), nullable=True),
-    sa.Column('error', sa.Enum('status', 'dns', 'refused', 'connect_timeout', 'timeout', 'reset', 'tls', 'bad_http', 'too_large', 'incomplete', 'late', 'blocked', 'interrupted', 'shape_failed', name='errorclass', native_enum=False, create_constraint=True, length=48), nullable=True),
+    sa.Column('error', sa.String(length=48), nullable=True),
     sa.Column('message', sa.String(), nullable=True),
     sa.Column('started_at', sa.BigInteger(), nullable=False),
     sa.Column('duration_ms', sa.Integer(), nullable=False),
@@ -450,6 +454,8 @@ def upgrade() -> None:
     sa.Column('response_size', sa.Integer(), nullable=True),
     sa.Column('truncated', sa.Boolean(), nullable=False),
     sa.Column('late', sa.Boolean(), nullable=False),
+    sa.CheckConstraint("outcome = 'succeeded' OR outcome = 'failed' OR outcome = 'blocked' OR outcome = 'interrupted'", name=op.f('ck_attempt_outcome_outcome')),
+    sa.CheckConstraint("error = 'status' OR error = 'dns' OR error = 'refused' OR error = 'connect_timeout' OR error = 'timeout' OR error = 'reset' OR error = 'tls' OR error = 'bad_http' OR error = 'too_large' OR error = 'incomplete' OR error = 'late' OR error = 'blocked' OR error = 'interrupted' OR error = 'shape_failed'", name=op.f('ck_attempt_error_errorclass')),
     sa.ForeignKeyConstraint(['delivery_id'], ['delivery.id'], name=op.f('fk_attempt_delivery_id_delivery'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('delivery_id', 'number', name=op.f('pk_attempt')),
     sqlite_with_rowid=False,
