@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 import threading
+from collections import deque
 from typing import Any
 
 BUFFER = 1024 * 1024
@@ -26,8 +27,9 @@ class Channel:
             end.setsockopt(socket.SOL_SOCKET, buffer, BUFFER)  # the kernel gives what it may
         self._end = end
         self._lock = threading.Lock()
-        self._unsent = bytearray()
+        self._unsent: deque[memoryview] = deque()
         self._received = bytearray()
+        self._has_ended = False
 
     def fileno(self) -> int:
         """For those who wait for it."""
@@ -42,7 +44,7 @@ class Channel:
         """Send a message."""
         packed = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         with self._lock:
-            self._unsent += _LENGTH.pack(len(packed)) + packed
+            self._unsent.append(memoryview(_LENGTH.pack(len(packed)) + packed))
             self._flush()
 
     def flush(self) -> None:
@@ -53,22 +55,21 @@ class Channel:
     def _flush(self) -> None:
         try:
             while self._unsent:
-                del self._unsent[: self._end.send(self._unsent)]
+                sent = self._end.send(self._unsent[0])
+                self._unsent[0] = self._unsent[0][sent:]
+                if not self._unsent[0]:
+                    self._unsent.popleft()
         except BlockingIOError:
             pass
         except OSError:  # nobody is there any more, which `receive` will say
             self._unsent.clear()
 
     def receive(self, most: int | None = None) -> list[Any]:
-        """Return the messages that are there, at most so many. Raises `EOFError` when the other end is gone."""
-        try:
-            while chunk := self._end.recv(BUFFER):
-                self._received += chunk
-            raise EOFError
-        except BlockingIOError:
-            pass
-        except ConnectionError:
-            raise EOFError from None
+        """Return the messages that are there, at most so many.
+
+        Raises `EOFError` when the other end is gone and all that it said was received.
+        """
+        self._take_in()
         messages: list[Any] = []
         at = 0
         while len(self._received) - at >= _LENGTH.size and len(messages) != most:
@@ -76,10 +77,22 @@ class Channel:
             if end > len(self._received):
                 break
             with memoryview(self._received) as view:
-                messages.append(pickle.loads(view[at + _LENGTH.size : end]))  # noqa: S301  only our own process writes there
+                messages.append(pickle.loads(view[at + _LENGTH.size : end]))  # noqa: S301  only ours is ever read
             at = end
         del self._received[:at]
+        if self._has_ended and not messages:
+            raise EOFError
         return messages
+
+    def _take_in(self) -> None:
+        try:
+            while chunk := self._end.recv(BUFFER):
+                self._received += chunk
+            self._has_ended = True
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self._has_ended = True
 
     def wait(self, patience_s: float | None, bell: int | None = None) -> None:
         """Wait until something can be received, or what is unsent can go, or the bell rings."""

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +47,8 @@ class WireProcess:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Not closed by `close`: a thread that wakes us later must not write into whatever has the number by then.
+        weakref.finalize(self, os.close, self._bell).atexit = False
         self._begin()
 
     def _begin(self) -> None:
@@ -55,7 +59,7 @@ class WireProcess:
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603  ourselves
                 # From where this module lies, not from the working directory: another `app` may be there.
-                [sys.executable, "-P", "-c", _MAIN],
+                [sys.executable, "-P", "-c", _MAIN, "postroom wire"],  # what it is called in a list of processes
                 stdin=theirs.fileno(),
                 start_new_session=True,  # a terminal's Ctrl-C is for the server, which lets requests under way end
             )
@@ -105,6 +109,8 @@ class WireProcess:
             heard = self._channel.receive()
             if not heard and patience_ms:
                 self._channel.wait(patience_ms / 1000, self._bell)
+                with suppress(BlockingIOError):  # it wasn't rung
+                    os.eventfd_read(self._bell)
                 heard = self._channel.receive()
         except EOFError:
             code = self.process.wait()

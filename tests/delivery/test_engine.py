@@ -587,6 +587,21 @@ class TestEdits:
             assert signing.check(scheme, [new], headers, request.body, now_s).valid is is_new_valid
 
 
+    def test_nothing_begins_for_a_webhook_between_its_change_and_what_is_told_of_it(
+        self, publish, make_webhook, receiver, running, engine, states
+    ):
+        hook = make_webhook(url=receiver.url)
+        publish()
+        engine.wire.hold(hook.row_id, kept.changes() + 1)
+        with running():
+            while states() == [("pending", [])]:
+                pass
+            assert (states(), receiver.requests) == ([("sending", [])], [])
+            kept.forget(hook.row_id)
+
+        assert states() == [("delivered", [200])]
+
+
 class TestSharedBodies:
     def test_an_event_in_the_row_of_a_deleted_one_goes_out_with_its_own_data(
         self, publish, make_webhook, receiver, deliver

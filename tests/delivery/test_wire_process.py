@@ -167,6 +167,14 @@ def test_it_ends_when_it_is_told_to(publish, make_webhook, receiver, running, en
     assert sorted(states()) == sorted([first, ("pending", [])])
 
 
+def test_a_bell_that_was_heard_is_silent_again(wire, engine):
+    wire.wake()
+    wire.turn(int(PATIENCE_S * 1000))
+
+    with pytest.raises(BlockingIOError):
+        os.eventfd_read(wire._bell)
+
+
 class TestChannel:
     @pytest.fixture
     def ends(self):
@@ -194,8 +202,8 @@ class TestChannel:
     def test_what_was_said_before_the_end_is_heard_and_then_the_end(self, ends):
         ours, theirs = ends
         ours.send("last")
-        assert theirs.receive() == [("last",)]
         ours.close()
+        assert theirs.receive() == [("last",)]
 
         with pytest.raises(EOFError):
             theirs.receive()
