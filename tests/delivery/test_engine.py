@@ -586,7 +586,6 @@ class TestEdits:
             assert signing.check(scheme, [made.secret], headers, request.body, now_s).valid is is_old_valid
             assert signing.check(scheme, [new], headers, request.body, now_s).valid is is_new_valid
 
-
     def test_nothing_begins_for_a_webhook_between_its_change_and_what_is_told_of_it(
         self, publish, make_webhook, receiver, running, engine, states
     ):

@@ -11,6 +11,7 @@ import certifi
 import pytest
 
 from app import clock as app_clock
+from app.core.states import DeliveryState
 from app.delivery import engine as engines
 from app.delivery import messages
 from app.delivery import settings as kept
@@ -159,8 +160,12 @@ def test_it_ends_when_it_is_told_to(publish, make_webhook, receiver, running, en
     receiver.hold()
     with running():
         receiver.wait_for(1)
+        while {row.state for row in rows.deliveries()} != {DeliveryState.SENDING}:
+            pass
         (engine.interrupt if asked_twice else engine.stop)()
         if not asked_twice:
+            while {row.state for row in rows.deliveries()} == {DeliveryState.SENDING}:
+                pass
             receiver.release()
 
     first = ("pending", ["interrupted"]) if asked_twice else ("delivered", [200])
