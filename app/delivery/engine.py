@@ -141,7 +141,7 @@ class Engine:
         try:
             self._receive(self.wire.turn(self._patience_ms()))
         except WireLost as loss:
-            logs.trouble("the process that sends has ended; what it had is tried again", loss)
+            logs.trouble("the process that sends has ended; what it had is tried again", cause=str(loss))
             self._no_take_before = time.monotonic() + OUR_FAULT_PAUSE_S
             self._receive(News([_interrupted(claim) for claim in self._given.values()], [], {}, 0))
             self._told.clear()

@@ -29,12 +29,8 @@ if TYPE_CHECKING:
 ASK_EVERY_S = 1.0
 BEGIN_AGAIN_AFTER_S = 1.0
 PATIENCE_AT_END_S = 2.0
-_MAIN = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from app.delivery.wire_main import main
-main()
-"""
+_ROOT = str(Path(__file__).parents[2])
+_MAIN = f"import sys; sys.path.insert(0, {_ROOT!r}); from app.delivery.wire_main import main; main()"
 
 
 class WireLost(Exception):
