@@ -87,8 +87,8 @@ def filled(template: str, event_id: str, seconds: str) -> str:
     """Put an event's id and an attempt's second into a template of a scheme."""
     if template == EVENT_ID:
         return event_id
-    if template == SECONDS or not template:
-        return seconds if template else ""
+    if template == SECONDS:
+        return seconds
     return template.replace(SECONDS, seconds).replace(EVENT_ID, event_id)
 
 

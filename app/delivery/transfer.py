@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import socket
 import time
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Transfer:
         *("key", "request", "addresses", "started_at", "began", "redialled", "_dns_ms", "_before_ms", "_lines"),
         *("connection", "baseline", "passed", "again", "dirty", "lasting", "refused", "local", "dns_failed"),
         *("peer", "tls_version", "_tls_records", "_dialled", "_opened"),
-        *("_received", "_body", "body_capped", "received"),
+        *("_headers", "_body", "body_capped", "received"),
     )
     key: int
     request: Request
@@ -124,8 +125,8 @@ class Transfer:
     peer: str | None
     tls_version: str | None
     _opened: list[tuple[int, int]]
-    _received: list[bytes]
-    """The header lines of all blocks, as they came."""
+    _headers: io.BytesIO
+    """The header lines of all blocks, as they came. libcurl itself stops at 300 KiB; what we read ends at 64."""
     _body: bytes | bytearray
     _url: str | None
     """The URL that the handle was given last."""
@@ -135,7 +136,7 @@ class Transfer:
     def __init__(self, gate: Gate, on_open: Callable[[int], object]) -> None:
         """`on_open` is told of every new descriptor: what was known of its number belongs to the past."""
         self.handle = pycurl.Curl()
-        self._received = []
+        self._headers = io.BytesIO()
         self._gate = gate
         self._on_open = on_open
         self.settle()
@@ -151,7 +152,7 @@ class Transfer:
         handle.setopt(pycurl.CAINFO, self._gate.egress.ca_file)  # the wheel has none of its own
         handle.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         handle.setopt(pycurl.PREREQFUNCTION, self._pass_gate)
-        handle.setopt(pycurl.HEADERFUNCTION, self._received.append)  # line by line, without a step through Python
+        handle.setopt(pycurl.HEADERFUNCTION, self._headers.write)  # line by line, without a step through Python
         handle.setopt(pycurl.WRITEFUNCTION, self._take_body)
         handle.setopt(pycurl.DEBUGFUNCTION, self._take_note)
         self._settled = True
@@ -185,7 +186,7 @@ class Transfer:
 
     def facts(self, code: int, text: str, *, removed_late: bool = False) -> Facts:
         """Return what this attempt left behind; `code` and `text` are libcurl's."""
-        received = b"".join(self._received)
+        received = self._headers.getvalue()
         head, complete = last_block(received[:CAP])
         return Facts(  # in the order of its fields: naming them costs as much again
             code,
@@ -230,7 +231,8 @@ class Transfer:
         self.tls_version = None
         self.received = self._tls_records = 0
         self._opened = []
-        self._received.clear()  # libcurl itself stops at 300 KiB; what we read ends at 64
+        self._headers.seek(0)
+        self._headers.truncate()
         self._body = b""
 
     def _refusal(self) -> tuple[str | None, bool]:
