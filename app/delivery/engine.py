@@ -27,7 +27,7 @@ from app.faults import fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.delivery.orders import Claim, DeliverySettings
+    from app.delivery.orders import Claim, DeliverySettings, OrderKey
     from app.delivery.wire import Wire
     from app.delivery.wire_process import WireProcess
 
@@ -57,7 +57,7 @@ class Engine:
         self.next_due_at: int | None = None
         self._followed_at = 0.0
         self._turned_at = time.monotonic()
-        self._given: dict[int, Claim] = {}
+        self._given: dict[OrderKey, Claim] = {}
         self._given_to: Counter[int] = Counter()
         self._waiting = 0
         self._told: dict[int, DeliverySettings] = {}
@@ -279,7 +279,7 @@ class Engine:
         for claim in claims:
             event = events[claim.event_id]
             orders.append(Order(claim, event, around.get(event.business_unit_id or 0, nothing), sent.get(claim.id)))
-            self._given[claim.id] = claim
+            self._given[claim.key] = claim
         self._given_to.update(claim.webhook_id for claim in claims)
         self._take_again_at = len(self._given) * REFILL_AT
         self._takes += 1
@@ -328,12 +328,12 @@ class Engine:
             self._land(landing)
         if len(self._given) <= self._take_again_at:
             self._more, self._take_again_at = True, -1
-        self._returned += [self._take_back(delivery_id) for delivery_id in news.returned]
+        self._returned += [self._take_back(order) for order in news.returned]
         if self._returned:
             self._hand_back()
 
-    def _take_back(self, delivery_id: int) -> Claim:
-        claim = self._given.pop(delivery_id)
+    def _take_back(self, order: OrderKey) -> Claim:
+        claim = self._given.pop(order)
         self._given_to[claim.webhook_id] -= 1
         return claim
 
@@ -346,7 +346,7 @@ class Engine:
             self._returned = []
 
     def _land(self, landing: Landing) -> None:
-        claim = self._take_back(landing.delivery_id)
+        claim = self._take_back(landing.order)
         kept, result = self._told[claim.webhook_id], landing.result
         self._allowances[claim.webhook_id] = landing.allowance
         if result.headers and kept.url is not None:
@@ -429,7 +429,7 @@ def _decides_what_is_next(judged: Judged) -> bool:
 def _interrupted(claim: Claim) -> Landing:
     message = "The process that sends has ended during the request; the receiver may have got it"
     result = Result(Outcome.INTERRUPTED, None, ErrorClass.INTERRUPTED, message, free=True, started_at=clock.now())
-    return Landing(claim.id, result, None, None, MOST_ALLOWED)
+    return Landing(claim.key, result, None, None, MOST_ALLOWED)
 
 
 def new_engine(worker: str, wire: Wire | WireProcess, roll: Callable[[], int] = roll_sixteenth) -> Engine:

@@ -39,16 +39,16 @@ def read_orders(packed: Sequence[tuple[Any, ...]]) -> list[Order]:
 
 def pack_landing(landing: Landing) -> tuple[Any, ...]:
     """Write a landing."""
-    delivery_id, result, request_headers, body, allowance = landing
+    order, result, request_headers, body, allowance = landing
     flat = (*result[:_TIMINGS], tuple(result.timings), *result[_TIMINGS + 1 :])
-    return delivery_id, flat, request_headers, None if body is None else tuple(body), allowance
+    return order, flat, request_headers, None if body is None else tuple(body), allowance
 
 
 def read_landing(packed: tuple[Any, ...]) -> Landing:
     """Read what `pack_landing` wrote."""
-    delivery_id, flat, request_headers, body, allowance = packed
+    order, flat, request_headers, body, allowance = packed
     result = Result._make((*flat[:_TIMINGS], Timings._make(flat[_TIMINGS]), *flat[_TIMINGS + 1 :]))
-    return Landing(delivery_id, result, request_headers, None if body is None else SentBodyRow._make(body), allowance)
+    return Landing(order, result, request_headers, None if body is None else SentBodyRow._make(body), allowance)
 
 
 Packed = dict[int, dict[str, Any] | None]

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from app.delivery.transfer import Egress
 
 
+OrderKey = tuple[int, int]
+"""A claim's delivery and lease: after a lapsed lease the same delivery may be claimed again."""
+
+
 class Claim(NamedTuple):
     """A delivery that is ours until `until`: attempt `number` of it may be made."""
 
@@ -34,6 +38,11 @@ class Claim(NamedTuple):
     created_at: int
     lease: int
     until: int
+
+    @property
+    def key(self) -> OrderKey:
+        """What it is called on the wire."""
+        return self.id, self.lease
 
 
 class Loaded(NamedTuple):
@@ -135,7 +144,7 @@ class SentBodyRow(NamedTuple):
 class Landing(NamedTuple):
     """What became of an order. `request_headers` as the log keeps them, and the body; None: nothing was sent."""
 
-    delivery_id: int
+    order: OrderKey
     result: Result
     request_headers: bytes | None
     body: SentBodyRow | None
@@ -159,6 +168,6 @@ class News(NamedTuple):
     """What happened on the wire since it was last asked."""
 
     landed: list[Landing]
-    returned: list[int]  # deliveries that were not begun, and will not be
+    returned: list[OrderKey]  # what was not begun, and will not be
     pauses: dict[int, float]  # webhooks that have used their rate up, and until when, on the monotonic clock
     waiting: int  # orders that have not begun

@@ -83,7 +83,7 @@ class Recording:
         fault("finish.before")
         now = self._now
         moved = queue.finish(door, self._finished, now)
-        ours = [(judged, decision) for judged, decision in self._decided if judged.claim.id in moved]
+        ours = [(judged, decision) for judged, decision in self._decided if judged.claim.key in moved]
         self.shut, happened = health.fold(door, _seen(ours, now), now)
         turn_off = {
             judged.claim.webhook_id: decision.turn_off for judged, decision in ours if decision.turn_off is not None

@@ -22,7 +22,7 @@ from app.delivery.seats import Host, Seats
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from app.delivery.orders import Claim, DeliverySettings, Order, SentBodyRow
+    from app.delivery.orders import Claim, DeliverySettings, Order, OrderKey, SentBodyRow
     from app.delivery.resolver import Answer, Resolver
     from app.delivery.sender import Sender
     from app.delivery.transfer import Request
@@ -57,10 +57,11 @@ class Wire:
         self._lines: dict[int, deque[Order]] = {}
         self._waiting = 0
         self._flights: dict[int, Flight] = {}
+        self._begun = 0
         self._bodies = SharedBodies()
         self._not_before: dict[int, float] = {}
         self._landed: list[Landing] = []
-        self._returned: list[int] = []
+        self._returned: list[OrderKey] = []
         self._pauses: dict[int, float] = {}
 
     @property
@@ -98,7 +99,7 @@ class Wire:
         """Return what has not begun for these webhooks; None: for all."""
         for webhook_id in list(self._lines if webhook_ids is None else webhook_ids):
             line = self._lines.pop(webhook_id, ())
-            self._returned += [order.claim.id for order in line]
+            self._returned += [order.claim.key for order in line]
             self._waiting -= len(line)
 
     def abort(self) -> None:
@@ -137,7 +138,7 @@ class Wire:
         if line is None or (kept is not None and kept.is_on and not kept.is_paused):
             return
         going = deque(order for order in line if kept is not None and order.claim.by_hand)
-        self._returned += [order.claim.id for order in line if kept is None or not order.claim.by_hand]
+        self._returned += [order.claim.key for order in line if kept is None or not order.claim.by_hand]
         self._waiting -= len(line) - len(going)
         self._put(webhook_id, going)
 
@@ -174,7 +175,7 @@ class Wire:
         now = clock.now()
         if order.claim.until - now < kept.retry.timeout_ms + START_MARGIN_MS:
             self._drop(line)
-            self._returned.append(order.claim.id)
+            self._returned.append(order.claim.key)
             return True
         if kept.blocked is not None or kept.url is None:
             self._drop(line)
@@ -219,9 +220,10 @@ class Wire:
             self._land(claim, _shape_failed(error, now), None, None)
             return
         is_retry, is_replay = claim.number > 1, _is_of_replay(claim)
-        self._flights[claim.id] = Flight(order, kept, request, body.kept, host, is_retry, is_replay)
+        self._begun += 1
+        self._flights[self._begun] = Flight(order, kept, request, body.kept, host, is_retry, is_replay)
         self.seats.sit(claim.webhook_id, host, is_retry=is_retry, is_replay=is_replay)
-        self.sender.start(claim.id, request, answer)
+        self.sender.start(self._begun, request, answer)
 
     def _body(self, order: Order, facts: EventFacts, kept: DeliverySettings, now: int) -> Body:
         """The bytes that were sent before, unless the webhook was edited since; else shaped now, or for another."""
@@ -262,7 +264,7 @@ class Wire:
 
     def _land(self, claim: Claim, result: Result, request_headers: bytes | None, body: SentBodyRow | None) -> None:
         allowance = self.seats.proven[claim.webhook_id].allowance
-        self._landed.append(Landing(claim.id, result, request_headers, body, allowance))
+        self._landed.append(Landing(claim.key, result, request_headers, body, allowance))
 
 
 def _is_of_replay(claim: Claim) -> bool:

@@ -24,7 +24,7 @@ from app.delivery.orders import News
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from app.delivery.orders import DeliverySettings, Landing, Order, Terms
+    from app.delivery.orders import DeliverySettings, Landing, Order, OrderKey, Terms
 
 ASK_EVERY_S = 1.0
 BEGIN_AGAIN_AFTER_S = 1.0
@@ -117,7 +117,7 @@ class WireProcess:
 
     def _read(self, heard: Sequence[Any]) -> News:
         landed: list[Landing] = []
-        returned: list[int] = []
+        returned: list[OrderKey] = []
         pauses: dict[int, float] = {}
         for landings, more_returned, more_pauses, waiting in heard:
             landed += [messages.read_landing(packed) for packed in landings]

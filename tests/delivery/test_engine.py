@@ -726,6 +726,28 @@ class TestStopping:
         assert row.last_error is ErrorClass.INTERRUPTED
 
 
+class TestSleep:
+    def test_what_slept_through_its_lease_is_claimed_anew_and_told_apart_from_what_went_before(
+        self, publish, make_webhook, receiver, running, engine, clock, states
+    ):
+        make_webhook(url=receiver.url, max_in_flight=1)
+        publish()
+        publish()
+        receiver.hold()
+        with running():
+            receiver.wait_for(1)
+            clock.advance(ms=queue.LEASE_MS + 1)
+            queue.release_lapsed(clock.now)
+            engine.ring()
+            while {row.attempt_count for row in rows.deliveries()} != {2}:
+                pass
+            receiver.release()
+
+        assert states() == [("delivered", [200, 200]), ("delivered", ["interrupted", 200])]
+        assert [attempt.late for attempt in rows.attempts()] == [True, False, False, False]
+        assert len(receiver.requests) == 3
+
+
 class TestWatching:
     @pytest.mark.parametrize("why", ["the hand is full", "it is stopping"])
     def test_an_engine_that_may_take_nothing_waits_for_the_wire(

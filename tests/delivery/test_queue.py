@@ -230,7 +230,7 @@ class TestTheFence:
         (present,) = claim(hook, clock)
 
         assert finish(late, clock) == set()
-        assert finish(present, clock) == {present.id}
+        assert finish(present, clock) == {present.key}
         assert [(each.number, each.late) for each in rows.attempts()] == [(1, True), (2, False)]
 
     def test_an_engine_whose_lease_was_taken_records_its_answer_as_late(
@@ -502,7 +502,7 @@ class TestRows:
         publish()
         (taken,) = claim(hook, clock)
 
-        assert finish(taken, clock) == {taken.id}
+        assert finish(taken, clock) == {taken.key}
 
         row = rows.the_delivery()
         assert (row.lease_id, row.leased_until, row.next_attempt_at) == (None, None, None)

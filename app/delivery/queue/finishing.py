@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from app.delivery.orders import Claim
+    from app.delivery.orders import Claim, OrderKey
 
 _FINISH = """
 UPDATE delivery SET state = :state, next_attempt_at = :due_at, reason = :why, last_status = :status,
@@ -28,23 +28,23 @@ _FINISH_COUNTED = Statement(_FINISH.format(""))
 _FINISH_FREE = Statement(_FINISH.format(", interruptions = interruptions + 1"))  # so that it doesn't use the budget
 
 
-def finish(door: Door, finished: Sequence[Finished], now: int) -> set[int]:
+def finish(door: Door, finished: Sequence[Finished], now: int) -> set[OrderKey]:
     """Move the deliveries on and record their attempts, in the caller's transaction.
 
-    Returns the ids that were still ours. Whoever slept through a lease moves nothing: what it learned completes
+    Returns the keys of the claims that were still ours. Whoever slept through a lease moves nothing: what it learned completes
     the `interrupted` row of its attempt, marked late.
     """
     groups: defaultdict[tuple[Ending, int], list[int]] = defaultdict(list)
     for item in finished:
         groups[item.ending, item.claim.lease].append(item.claim.id)
-    moved: set[int] = set()
+    moved: set[OrderKey] = set()
     for (ending, lease), ids in groups.items():
-        moved.update(_finish(door, ending, lease, ids, now))
+        moved.update((delivery_id, lease) for delivery_id in _finish(door, ending, lease, ids, now))
     bodies = {(item.body.event_id, item.body.digest): item.body for item in finished if item.body}
     door.insert("sent_body", [body._asdict() for body in bodies.values()], or_keep=True)
-    door.insert("attempt", [item.attempt for item in finished if item.claim.id in moved])
+    door.insert("attempt", [item.attempt for item in finished if item.claim.key in moved])
     for item in finished:
-        if item.claim.id not in moved:
+        if item.claim.key not in moved:
             _complete_late(door.session, item)
         elif item.url != item.claim.url:
             door.run(_CALLED, id=item.claim.id, url=item.url)
