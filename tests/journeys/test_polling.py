@@ -112,7 +112,7 @@ def test_a_change_comes_in_place_and_new_rows_wait_while_one_is_open(
     shown = publish(house, webhook, n=1)
     tab = window("admin")
     polls = Polls(tab)
-    tab.goto(f"/log?webhook={webhook}&state=retrying&state=delivered&test=exclude")
+    tab.goto(f"/log?webhook={webhook}&state=retrying&state=sending&state=delivered&test=exclude")
     while not tab.locator(f"#{shown} .badge", has_text="Retrying").count():
         polls.next()
     receiver.answers(200)
