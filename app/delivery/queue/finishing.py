@@ -31,8 +31,8 @@ _FINISH_FREE = Statement(_FINISH.format(", interruptions = interruptions + 1")) 
 def finish(door: Door, finished: Sequence[Finished], now: int) -> set[OrderKey]:
     """Move the deliveries on and record their attempts, in the caller's transaction.
 
-    Returns the keys of the claims that were still ours. Whoever slept through a lease moves nothing: what it learned completes
-    the `interrupted` row of its attempt, marked late.
+    Returns the keys of the claims that were still ours. Whoever slept through a lease moves nothing: what it learned
+    completes the `interrupted` row of its attempt, marked late.
     """
     groups: defaultdict[tuple[Ending, int], list[int]] = defaultdict(list)
     for item in finished:
