@@ -91,7 +91,7 @@ class Channel:
             self._has_ended = True
         except BlockingIOError:
             pass
-        except ConnectionError:
+        except OSError:
             self._has_ended = True
 
     def wait(self, patience_s: float | None, bell: int | None = None) -> None:

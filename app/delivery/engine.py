@@ -279,12 +279,13 @@ class Engine:
         for claim in claims:
             event = events[claim.event_id]
             orders.append(Order(claim, event, around.get(event.business_unit_id or 0, nothing), sent.get(claim.id)))
-            self._given[claim.key] = claim
+        self.wire.hand(orders, told, as_of)
+        self._given.update((claim.key, claim) for claim in claims)
         self._given_to.update(claim.webhook_id for claim in claims)
-        self._take_again_at = len(self._given) * REFILL_AT
         self._takes += 1
         self._served.update(dict.fromkeys(webhook_ids, self._takes))
-        self.wire.hand(orders, told, as_of)
+        # Few are not worth a look of their own: what comes after them is found when they are recorded.
+        self._take_again_at = len(self._given) * REFILL_AT if len(self._given) >= WORTH_A_COMMIT else -1.0
 
     # --- what changed meanwhile
 
@@ -327,7 +328,7 @@ class Engine:
         for landing in news.landed:
             self._land(landing)
         if len(self._given) <= self._take_again_at:
-            self._more, self._take_again_at = True, -1
+            self._more, self._take_again_at = True, -1.0
         self._returned += [self._take_back(order) for order in news.returned]
         if self._returned:
             self._hand_back()
@@ -370,16 +371,16 @@ class Engine:
 
     def _commit(self, batch: list[Judged], shares: dict[int, int], now: int) -> list[Claim]:
         """Record a batch and claim shares in one commit: under load it is the commits that take time."""
-        recording = Recording(batch, now)
         claims: list[Claim] = []
         try:
+            recording = Recording(batch, now)
             with hot_write() as door:
                 recording.write(door)
                 stopped = {*recording.switched, *recording.shut}
                 shares = {webhook_id: share for webhook_id, share in shares.items() if webhook_id not in stopped}
                 held = {each for each in shares if self._held_until.get(each, 0) > now + queue.LEASE_MS // 2}
                 if shares:
-                    claims = queue.claim_within(door, shares, held, self.worker, now, queue.LEASE_MS)
+                    claims = queue.claim(door, shares, held, self.worker, now, queue.LEASE_MS)
         except BaseException:
             self._judged = batch + self._judged
             raise

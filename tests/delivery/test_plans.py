@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 from app.core import cursors
 from app.core.periods import Period
 from app.core.stats import HOUR_MS
-from app.database import read, write
+from app.database import hot_write, read, write
 from app.delivery import queue
 from app.extensions import db
 from app.models import Delivery
@@ -50,8 +50,8 @@ def test_a_look_finds_who_waits_and_what_is_special_each_by_its_index(filled, cl
 
 
 def test_a_claim_finds_what_is_due_by_the_waiting_index(filled, clock):
-    with plans.plans() as found:
-        assert len(queue.claim({filled.row_id: 5}, (), "worker-1", clock.now, LEASE_MS)) == 5
+    with plans.plans() as found, hot_write() as door:
+        assert len(queue.claim(door, {filled.row_id: 5}, (), "worker-1", clock.now, LEASE_MS)) == 5
 
     assert_by_index(found, "ix_delivery_waiting")
     assert not any(re.search(r"Sort Key: delivery|TEMP B-TREE FOR ORDER BY", plan) for plan in found)
@@ -75,7 +75,8 @@ def test_suspects_are_found_by_their_own_index(filled, clock):
 
 
 def test_lapsed_leases_are_found_by_their_own_index(filled, clock):
-    queue.claim({filled.row_id: 5}, (), "worker-1", clock.now, LEASE_MS)
+    with hot_write() as door:
+        queue.claim(door, {filled.row_id: 5}, (), "worker-1", clock.now, LEASE_MS)
     with plans.plans() as found:
         queue.release_lapsed(clock.now + LEASE_MS + 1)
 

@@ -28,7 +28,8 @@ def hook(make_webhook):
 
 
 def claim(hook, clock, places=10, worker=WORKER, held=()):
-    return queue.claim({hook.row_id: places}, held, worker, clock.now, LEASE_MS)
+    with hot_write() as door:
+        return queue.claim(door, {hook.row_id: places}, held, worker, clock.now, LEASE_MS)
 
 
 def attempt_row(taken, outcome=Outcome.SUCCEEDED, status=200):

@@ -126,7 +126,8 @@ def test_tests_and_replays_do_not_count_nor_does_a_replay_that_is_canceled(
 
 def test_an_interrupted_try_does_not_count_and_the_next_one_is_the_first(hook, publish, deliver, clock):
     publish()
-    queue.claim({hook.row_id: 1}, (), "gone", clock.now, 150_000)
+    with hot_write() as door:
+        queue.claim(door, {hook.row_id: 1}, (), "gone", clock.now, 150_000)
     queue.release_lapsed(clock.now, all_of_them=True)
     queue.let_go()
 

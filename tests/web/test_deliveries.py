@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 import pytest
 from sqlalchemy import event
 
+from app.database import hot_write
 from app.delivery import queue
 from app.door import Door
 from app.extensions import db
@@ -436,7 +437,8 @@ def test_what_was_not_sent_says_what_the_filter_found_and_where_to_change_it(ada
 
 def test_what_is_under_way_says_for_how_long(ada, delivery, clock):
     clock.advance(seconds=60)
-    queue.claim({1: 5}, (), "worker-1", clock.now, queue.LEASE_MS)
+    with hot_write() as door:
+        queue.claim(door, {1: 5}, (), "worker-1", clock.now, queue.LEASE_MS)
     clock.advance(seconds=3)
 
     assert "Attempt 2 of 3 in progress, 3 s." in words_of(ada.get(f"/deliveries/{delivery.id}").text)

@@ -10,7 +10,6 @@ from app.delivery.queue.claiming import (
     claim,
     claim_by_hand,
     claim_suspect,
-    claim_within,
     let_go,
     look,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "claim",
     "claim_by_hand",
     "claim_suspect",
-    "claim_within",
     "count_pending",
     "count_sending",
     "enqueue",

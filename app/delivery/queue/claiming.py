@@ -111,18 +111,10 @@ def look(now: int, worker: str) -> Look:
     return Look([Waiting._make(line) for line in lines], bool(by_hand), bool(suspects))
 
 
-def claim(shares: Mapping[int, int], held: Collection[int], worker: str, now: int, lease_ms: int) -> list[Claim]:
-    """Claim up to `shares[webhook_id]` due deliveries of each webhook, all in one commit."""
-    with hot_write() as door:
-        claims = claim_within(door, shares, held, worker, now, lease_ms)
-    fault("claim.committed")
-    return claims
-
-
-def claim_within(
+def claim(
     door: Door, shares: Mapping[int, int], held: Collection[int], worker: str, now: int, lease_ms: int
 ) -> list[Claim]:
-    """Claim in the caller's transaction.
+    """Claim up to `shares[webhook_id]` due deliveries of each webhook, in the caller's transaction.
 
     The lanes of webhooks in `held` are ours for long enough; the others are taken first. The claim is the intent:
     it has to be on record before a byte leaves.
